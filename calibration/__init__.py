@@ -1,0 +1,1 @@
+"""Calibration pictures, sampling and range finding."""

@@ -1,0 +1,1 @@
+"""Export trained image networks to small machines, int8 and measured, and embed them."""

@@ -1,0 +1,1 @@
+"""The roof: command line, export plan, evaluation, benchmark and reports."""

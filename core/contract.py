@@ -1,0 +1,229 @@
+"""The contract that travels inside every artifact: what goes in, what comes out, where it is from.
+
+In: one tensor ``image``, uint8 ``[N, height, width, channels]``, RGB or grayscale. Out: for
+classification ``probabilities``, float32 ``[N, classes]``. Everything between is in the graph;
+decoding, orientation, resizing and cropping are the host's part and follow ``ResizeRule``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self, get_args
+
+from edgeferry.errors import ContractError
+
+SCHEMA_VERSION = 1
+INPUT_NAME = "image"
+OUTPUT_NAMES = {"classification": "probabilities"}
+
+Task = Literal["classification"]
+ResizeMethod = Literal["shorter", "squash", "pad"]
+Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+Preprocessing = Literal["caffe", "torch", "tf", "zero_one", "none"]
+Head = Literal["softmax", "sigmoid"]
+Precision = Literal["fp32", "fp16", "int8"]
+Format = Literal["tflite", "onnx", "openvino"]
+
+
+@dataclass(frozen=True)
+class ResizeRule:
+    """How the host brings a picture to the network's size.
+
+    Attributes:
+        method: ``shorter`` scales until the picture covers the target divided by ``crop_ratio``
+            and crops its center; ``squash`` ignores the aspect ratio; ``pad`` fits the whole
+            picture inside and fills the rest with black.
+        crop_ratio: Share of the scaled picture that the center crop keeps, in (0, 1];
+            only ``shorter`` uses it.
+        interpolation: Pillow's resampling filter, antialiased when shrinking.
+    """
+
+    method: ResizeMethod = "shorter"
+    crop_ratio: float = 0.875
+    interpolation: Interpolation = "bilinear"
+
+    def __post_init__(self) -> None:
+        _require_choice("resize method", self.method, get_args(ResizeMethod))
+        _require_choice("interpolation", self.interpolation, get_args(Interpolation))
+        if not 0 < self.crop_ratio <= 1:
+            raise ContractError(f"crop ratio {self.crop_ratio} is not in (0, 1]")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The one input tensor: uint8 ``[batch, height, width, channels]``.
+
+    Attributes:
+        height: Pixels.
+        width: Pixels.
+        channels: 3 (RGB) or 1 (grayscale).
+        batch: Pictures per inference; None is any number.
+        resize: The host's part of the preprocessing.
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    batch: int | None = 1
+    resize: ResizeRule = field(default_factory=ResizeRule)
+
+    def __post_init__(self) -> None:
+        sizes = (self.height, self.width, 1 if self.batch is None else self.batch)
+        if self.channels not in (1, 3) or any(type(n) is not int or n < 1 for n in sizes):
+            raise ContractError(f"input of {self.shape} is not a picture's shape")
+
+    @property
+    def shape(self) -> tuple[int | None, int, int, int]:
+        """Shape of the tensor, None where the batch is dynamic."""
+        return (self.batch, self.height, self.width, self.channels)
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """The trained model an artifact was made from.
+
+    Attributes:
+        name: Its name, without folder or suffix.
+        sha256: Digest of its configuration and weights, hexadecimal.
+        preprocessing: What the trained model expects, folded into the artifact.
+    """
+
+    name: str
+    sha256: str
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True)
+class CalibrationInfo:
+    """The pictures that int8 ranges were measured on.
+
+    Attributes:
+        method: Name of the range-finding method.
+        images: Number of pictures used.
+        sha256: Digest of the pictures as the network saw them, in order, hexadecimal.
+    """
+
+    method: str
+    images: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What every artifact carries inside itself.
+
+    Attributes:
+        task: What the outputs mean.
+        input: The input tensor and the resize rule.
+        classes: Number of outputs per picture.
+        labels: One per class, or None.
+        head: The activation that ends the graph, in float.
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        recipe: Name of the quantization recipe; for float artifacts the precision.
+        source: The trained model.
+        calibration: The calibration set; None for float artifacts.
+        versions: Versions of the tools that made it.
+    """
+
+    task: Task
+    input: InputSpec
+    classes: int
+    labels: tuple[str, ...] | None
+    head: Head
+    precision: Precision
+    recipe: str
+    source: SourceInfo
+    calibration: CalibrationInfo | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require_choice("task", self.task, get_args(Task))
+        _require_choice("head", self.head, get_args(Head))
+        _require_choice("precision", self.precision, get_args(Precision))
+        if self.labels is not None and len(self.labels) != self.classes:
+            raise ContractError(f"{len(self.labels)} labels for {self.classes} classes")
+
+    @property
+    def output_name(self) -> str:
+        """Name of the output tensor, set by the task."""
+        return OUTPUT_NAMES[self.task]
+
+    def label(self, index: int) -> str:
+        """Label of a class, its number where the network came without labels."""
+        return self.labels[index] if self.labels else str(index)
+
+    def with_artifact(
+        self, precision: Precision, recipe: str, calibration: CalibrationInfo | None = None
+    ) -> Self:
+        """This contract for an artifact of the given precision and recipe."""
+        return replace(self, precision=precision, recipe=recipe, calibration=calibration)
+
+    def with_versions(self, **versions: str) -> Self:
+        """This contract with the versions of further tools."""
+        return replace(self, versions={**self.versions, **versions})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, with the schema version first."""
+        data = asdict(self)
+        data["labels"] = None if self.labels is None else list(self.labels)
+        data["versions"] = dict(sorted(self.versions.items()))
+        return {"schema": SCHEMA_VERSION, **data}
+
+    def to_json(self) -> str:
+        """Compact JSON, the same bytes for the same contract."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read plain data of this or an older schema.
+
+        Raises:
+            ContractError: If it is malformed or of a newer schema.
+        """
+        schema = data.get("schema")
+        if type(schema) is not int:
+            raise ContractError("this is no edgeferry contract: it has no schema number")
+        if schema > SCHEMA_VERSION:
+            raise ContractError(
+                f"the contract has schema {schema}, newer than this edgeferry ({SCHEMA_VERSION})",
+                "Update it: pip install -U edgeferry",
+            )
+        try:
+            return cls(
+                task=data["task"],
+                input=_input_from_dict(data["input"]),
+                classes=int(data["classes"]),
+                labels=None if data["labels"] is None else tuple(map(str, data["labels"])),
+                head=data["head"],
+                precision=data["precision"],
+                recipe=str(data["recipe"]),
+                source=SourceInfo(**data["source"]),
+                calibration=data["calibration"] and CalibrationInfo(**data["calibration"]),
+                versions=dict(data["versions"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContractError(f"the contract is malformed: {error!r}") from error
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ContractError: If it is no JSON, malformed, or of a newer schema.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise ContractError(f"the contract is not valid JSON: {error}") from error
+        if not isinstance(data, dict):
+            raise ContractError("the contract is not a JSON object")
+        return cls.from_dict(data)
+
+
+def _input_from_dict(data: Mapping[str, Any]) -> InputSpec:
+    return InputSpec(**{**data, "resize": ResizeRule(**data["resize"])})
+
+
+def _require_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ContractError(f"unknown {what} {value!r}; known: {', '.join(choices)}")

@@ -1,0 +1,1 @@
+"""Measuring on the machine where an artifact will run."""

@@ -1,0 +1,1 @@
+"""Exporters: one per format, and the source models they start from."""

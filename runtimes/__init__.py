@@ -1,0 +1,1 @@
+"""Runtime adapters: one per inference engine, and the `Predictor` over them."""

@@ -1,0 +1,227 @@
+"""The one contract that every inference engine is driven through."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.contract import Contract
+from edgeferry.errors import EdgeferryError, EngineError, ImageError
+from edgeferry.threads import physical_cores
+
+Execution = Literal["float32", "auto"]
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How an engine shall run.
+
+    Attributes:
+        threads: Threads for one inference; None is one for each physical core it may use.
+        execution: ``float32`` holds float operations to float32; ``auto`` lets the engine
+            choose, e.g. bfloat16 on some CPUs.
+        device: What the engine runs on: an ONNX Runtime execution provider, a TFLite delegate
+            library, an OpenVINO device. None is the CPU.
+    """
+
+    threads: int | None = None
+    execution: Execution = "float32"
+    device: str | None = None
+
+    def thread_count(self) -> int:
+        """The number of threads to ask of the engine."""
+        return self.threads or physical_cores()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the graph that the engine really executes.
+
+    Attributes:
+        name: The engine's name for it.
+        type: The engine's own type, e.g. ``QLinearConv``.
+        kind: The same in common terms, e.g. ``Conv``.
+        precision: What it computes in: ``int8``, ``fp16``, ``bf16``, ``fp32``, or ``other``.
+        fused: Kinds of the operations fused into it, e.g. ``("Add", "Relu")``.
+    """
+
+    name: str
+    type: str
+    kind: str
+    precision: str
+    fused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Description:
+    """What runs, and how.
+
+    Attributes:
+        engine: Name of the engine.
+        version: Its version.
+        device: Execution provider, delegate or device in use.
+        threads: Threads it was given.
+        operations: The executed graph, in order where the engine tells it.
+    """
+
+    engine: str
+    version: str
+    device: str
+    threads: int
+    operations: tuple[Operation, ...]
+
+    @property
+    def executed(self) -> str:
+        """The precision that the weighted operations (convolutions, matrix products) ran in."""
+        weighted = [op for op in self.operations if op.kind in WEIGHTED_KINDS]
+        counts = Counter(op.precision for op in weighted or self.operations)
+        return counts.most_common(1)[0][0] if counts else "unknown"
+
+    def ops(self) -> list[dict[str, Any]]:
+        """Operations counted by kind and precision; fused ones are rows of their own."""
+        counts: Counter[tuple[str, str, bool]] = Counter()
+        for op in self.operations:
+            counts[op.kind, op.precision, False] += 1
+            counts.update((kind, op.precision, True) for kind in op.fused)
+        return [
+            {"op": kind, "precision": precision, "fused": fused, "count": count}
+            for (kind, precision, fused), count in counts.items()
+        ]
+
+
+WEIGHTED_KINDS = frozenset({"Conv", "DepthwiseConv", "MatMul"})
+
+
+class Runtime(ABC):
+    """An engine with one artifact open in it.
+
+    The public methods do the checking; an adapter fills in ``_open``, ``_infer``, ``_close``
+    and ``_describe``, and may raise whatever its engine raises: it is mapped here.
+
+    Args:
+        path: The artifact.
+        contract: Its contract.
+        options: How to run it.
+    """
+
+    name: ClassVar[str]
+    """The name in the registry."""
+    thread_safe: ClassVar[bool] = False
+    """Whether ``infer`` may be called from several threads at once."""
+
+    def __init__(self, path: Path, contract: Contract, options: RuntimeOptions) -> None:
+        self.path = path
+        self.contract = contract
+        self.options = options
+        self._is_open = False
+
+    def open(self) -> Self:
+        """Load the artifact into the engine.
+
+        Raises:
+            EngineError: If the engine refuses it.
+        """
+        if not self._is_open:
+            with _mapped(f"{self.name} cannot open {self.path.name}"):
+                self._open()
+            self._is_open = True
+        return self
+
+    def infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        """Run one batch.
+
+        Args:
+            images: uint8 ``[N, height, width, channels]`` as the contract says; N is the
+                contract's batch, or any where that is dynamic.
+
+        Returns:
+            Outputs by name, each an array of the caller's own; for classification
+            ``probabilities``, float32 ``[N, classes]``.
+
+        Raises:
+            ImageError: If the array is not of that dtype and shape.
+            EngineError: If the engine fails, or is closed.
+        """
+        if not self._is_open:
+            raise EngineError(f"{self.path.name} is not open in {self.name}")
+        self._check(images)
+        with _mapped(f"{self.name} failed on {self.path.name}"):
+            return self._infer(images)
+
+    def close(self) -> None:
+        """Give back what the engine holds; closing twice does nothing."""
+        if self._is_open:
+            self._is_open = False
+            self._close()
+
+    def describe(self) -> Description:
+        """Tell what really runs: asked of the engine, not of the file.
+
+        Raises:
+            EngineError: If it is not open.
+        """
+        if not self._is_open:
+            raise EngineError(f"{self.path.name} is not open in {self.name}")
+        with _mapped(f"{self.name} cannot describe {self.path.name}"):
+            return self._describe()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self, images: NDArray[np.uint8]) -> None:
+        batch, *sizes = self.contract.input.shape
+        if images.dtype != np.uint8 or list(images.shape[1:]) != sizes or not len(images):
+            raise ImageError(
+                f"{self.path.name} takes uint8 {[batch or 'N', *sizes]}, "
+                f"not {images.dtype} {list(images.shape)}"
+            )
+        if batch is not None and len(images) != batch:
+            raise ImageError(f"{self.path.name} takes {batch} at a time, not {len(images)}")
+
+    @abstractmethod
+    def _open(self) -> None: ...
+
+    @abstractmethod
+    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]: ...
+
+    @abstractmethod
+    def _close(self) -> None: ...
+
+    @abstractmethod
+    def _describe(self) -> Description: ...
+
+
+class _mapped:
+    """Turn whatever an engine raises into an ``EngineError`` (slim: it is on the hot path)."""
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, EdgeferryError):
+            first_line = (str(error).strip() or repr(error)).splitlines()[0]
+            raise EngineError(f"{self._doing}: {first_line}") from error
