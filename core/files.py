@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all, and their digests."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgeferry.errors import OutputError
+
+
+@contextmanager
+def atomic_path(destination: Path) -> Iterator[Path]:
+    """Give a temporary path beside a file; it takes the file's place when the block ends well.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
+        os.close(handle)
+    except OSError as error:
+        raise OutputError(f"cannot write {destination}: {error.strerror}") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(destination)
+    except OSError as error:
+        raise OutputError(f"cannot write {destination}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write_text(destination: Path, text: str) -> None:
+    """Write a text file, UTF-8, whole or not at all."""
+    with atomic_path(destination) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
