@@ -1,0 +1,100 @@
+"""The last activation: read from the graph, or from what the model answers, or told by the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from edgeferry.contract import Head, InputSpec
+from edgeferry.errors import SourceError, UsageError
+from edgeferry.exporters.graph import Graph
+from edgeferry.trained_model import TrainedModel
+
+HEADS = ("logits", "softmax", "sigmoid")
+_ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_RESHAPES = frozenset({"Reshape", "Squeeze"})
+
+
+@dataclass(frozen=True)
+class HeadCut:
+    """Where the scores come out and what turns them into probabilities.
+
+    Attributes:
+        tensor: Name of the node whose values the activation takes.
+        kind: What the probabilities are.
+        activate: Whether the activation has to be put on ``tensor``; not where the model holds
+            it in a form of its own.
+    """
+
+    tensor: str
+    kind: Head
+    activate: bool
+
+
+def find_head(graph: Graph, trained: TrainedModel, spec: InputSpec, told: str | None) -> HeadCut:
+    """Find the scores and the activation of a classifier.
+
+    Args:
+        graph: The source's folded graph.
+        trained: The source, asked for two answers where its graph does not tell.
+        spec: Its input.
+        told: The user's word: ``logits``, ``softmax`` or ``sigmoid``.
+
+    Raises:
+        UsageError: If the model does not tell and the user did not, or they contradict.
+    """
+    if told is not None and told not in HEADS:
+        raise UsageError(f"unknown head {told!r}; known: {', '.join(HEADS)}")
+    last = _last_computation(graph)
+    kind = _ACTIVATIONS.get(graph.nodes[last].op)
+    if kind is not None:
+        if told not in (None, kind):
+            raise UsageError(
+                f"{trained.name} ends in a {kind}, which contradicts --head {told}",
+                "Leave --head out: it is read from the model",
+            )
+        return HeadCut(graph.nodes[last].input[0], cast(Head, kind), activate=True)
+    if told != "sigmoid" and _answers_are_distributions(trained, spec):
+        return HeadCut(graph.output, "softmax", activate=False)
+    if told is None:
+        raise UsageError(
+            f"{trained.name} ends in {graph.nodes[last].op}, neither softmax nor sigmoid",
+            "Say what its outputs are: --head logits (softmax follows) or --head sigmoid",
+        )
+    return HeadCut(graph.output, "sigmoid" if told == "sigmoid" else "softmax", activate=True)
+
+
+def _last_computation(graph: Graph) -> str:
+    """The output node, seen through reshapes."""
+    name = graph.output
+    while graph.nodes[name].op in _RESHAPES:
+        name = graph.nodes[name].input[0].split(":")[0]
+    return name
+
+
+def _answers_are_distributions(trained: TrainedModel, spec: InputSpec) -> bool:
+    """Whether the model's answers to two pictures of noise are probabilities that add up to 1."""
+    shape = (2, spec.height, spec.width, spec.channels)
+    noise = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    answers = np.concatenate([trained.predict(picture[None]) for picture in noise])
+    scores = answers.reshape(len(noise), -1)
+    if scores.shape[1] < 2 or not np.isfinite(scores).all():
+        return False
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+
+
+def require_classifier(trained: TrainedModel, shape: tuple[int | None, ...]) -> int:
+    """Number of classes of an output shape.
+
+    Raises:
+        SourceError: If it is not ``[N, classes]``, ones between aside.
+    """
+    *between, classes = shape[1:] if len(shape) > 1 else (None, None)
+    if classes is None or any(size != 1 for size in between):
+        raise SourceError(
+            f"{trained.name} answers with {list(shape)}, not [N, classes]",
+            "Only classifiers can be exported so far",
+        )
+    return classes

@@ -1,0 +1,65 @@
+"""Reading every activation of a float ONNX model for a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.contract import INPUT_NAME
+from edgeferry.telemetry import disable_telemetry
+from edgeferry.threads import physical_cores
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+class ActivationReader:
+    """A float model opened with every float tensor as an output.
+
+    Args:
+        model: A float model with shapes inferred and a uint8 input.
+    """
+
+    def __init__(self, model: ModelProto) -> None:
+        disable_telemetry()
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = physical_cores()
+        options.enable_mem_pattern = False
+        options.enable_cpu_mem_arena = False  # gives the memory back after each picture
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            _with_all_outputs(model).SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def read(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Run one picture.
+
+        Args:
+            picture: uint8 ``[1, height, width, channels]``.
+
+        Returns:
+            Float32 activations by tensor name.
+        """
+        values = self._session.run(self._names, {INPUT_NAME: picture})
+        return dict(zip(self._names, values, strict=True))
+
+
+def _with_all_outputs(model: ModelProto) -> ModelProto:
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    shown = {value.name for value in copy.graph.output}
+    copy.graph.output.extend(
+        value
+        for value in copy.graph.value_info
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT and value.name not in shown
+    )
+    return copy

@@ -1,0 +1,206 @@
+"""ONNX: converted by tf2onnx, quantized to QDQ form with onnxruntime's tools and our own ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from edgeferry.calibration.ranges import Range, range_finder
+from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
+from edgeferry.exporters.base import Calibration, Exporter, versions_of
+from edgeferry.exporters.graph import KERNEL
+from edgeferry.exporters.preparation import ENTRY_SCOPE
+from edgeferry.exporters.recipes import Recipe
+from edgeferry.artifact import METADATA_NAME
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+OPSET = 17
+"""Old enough for every engine on the devices, new enough for per-channel QDQ."""
+
+
+class OnnxExporter(Exporter["ModelProto"]):
+    """Writes ``.onnx``; what its precisions share is the float model."""
+
+    format: ClassVar[Format] = "onnx"
+    suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
+    _ranges: dict[str, Range] | None = None
+
+    def prepare(self) -> ModelProto:
+        """Convert the graph to a float model."""
+        self.progress("converting", 0, 1)
+        return convert(self.source.graph, self.source.contract)
+
+    def export(
+        self, prepared: ModelProto, recipe: Recipe, calibration: Calibration | None, destination: Path
+    ) -> None:
+        """Write one artifact."""
+        model = prepared
+        if recipe.precision == "fp16":
+            model = to_fp16(prepared)
+        elif recipe.precision == "int8":
+            assert calibration is not None
+            if self._ranges is None:
+                self._ranges = self._find_ranges(prepared, calibration)
+            model = quantize(prepared, recipe, self._ranges)
+        write(model, self.contract(recipe, calibration), destination)
+
+    def tool_versions(self, precision: Precision) -> dict[str, str]:
+        """The converter's, and the quantizer's where it is used."""
+        packages = ["tf2onnx", "onnx"]
+        return versions_of(packages if precision == "fp32" else [*packages, "onnxruntime"])
+
+    def _find_ranges(self, model: ModelProto, calibration: Calibration) -> dict[str, Range]:
+        from edgeferry.exporters.onnx_activations import ActivationReader
+
+        finder = range_finder(calibration.info.method)
+        reader = ActivationReader(model)
+        for done, picture in enumerate(calibration.pictures):
+            self.progress("calibrating", done, len(calibration.pictures))
+            finder.observe(reader.read(picture))
+        return finder.ranges()
+
+
+def convert(graph: Path, contract: Contract) -> ModelProto:
+    """Convert a frozen graph to ONNX, its tensors named as the contract says, shapes inferred."""
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    graph_def = tf.compat.v1.GraphDef.FromString(graph.read_bytes())
+    model, _ = tf2onnx.convert.from_graph_def(
+        graph_def,
+        input_names=[f"{INPUT_NAME}:0"],
+        output_names=[f"{contract.output_name}:0"],
+        opset=OPSET,
+    )
+    _rename(model, f"{INPUT_NAME}:0", INPUT_NAME)
+    _rename(model, f"{contract.output_name}:0", contract.output_name)
+    _name_after_kernels(model)
+    del model.graph.value_info[:]
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def _rename(model: ModelProto, old: str, new: str) -> None:
+    for node in model.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    for value in (*model.graph.input, *model.graph.output):
+        if value.name == old:
+            value.name = new
+
+
+def _name_after_kernels(model: ModelProto) -> None:
+    """Give merged convolutions back the name of their layer, by which tools show them."""
+    for node in model.graph.node:
+        if len(node.input) > 1 and node.input[1].endswith(f"/{KERNEL}:0"):
+            node.name = node.input[1].removesuffix(f"/{KERNEL}:0")
+            _rename(model, node.output[0], f"{node.name}:0")
+
+
+def float_nodes(model: ModelProto) -> list[str]:
+    """Names of the nodes that stay float: picture arithmetic and the last activation."""
+    from edgeferry.contract import OUTPUT_NAMES
+
+    outputs = frozenset(OUTPUT_NAMES.values())
+    return [
+        node.name
+        for node in model.graph.node
+        if node.name.startswith(f"{ENTRY_SCOPE}/") or outputs & set(node.output)
+    ]
+
+
+def to_fp16(model: ModelProto) -> ModelProto:
+    """Compute in float16, but for the picture arithmetic and the last activation.
+
+    A pixel minus its mean needs the finer steps of float32; probabilities below 6e-8 would
+    vanish.
+    """
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    half = convert_float_to_float16(copy, keep_io_types=True, node_block_list=float_nodes(model))
+    _drop_detours(half)
+    return half
+
+
+def _drop_detours(model: ModelProto) -> None:
+    """Remove float32 to float16 to float32, which the conversion leaves around float nodes."""
+    from onnx import TensorProto
+
+    casts = {node.output[0]: node for node in model.graph.node if node.op_type == "Cast"}
+    producers = {node.output[0]: node for node in model.graph.node}
+    half_of = {
+        output: cast.input[0]
+        for output, cast in casts.items()
+        if cast.attribute[0].i == TensorProto.FLOAT16 and cast.input[0] != INPUT_NAME
+    }
+    for output, cast in casts.items():
+        if cast.attribute[0].i == TensorProto.FLOAT and cast.input[0] in half_of:
+            origin = half_of[cast.input[0]]
+            producers[origin].output[0] = output
+            for node in model.graph.node:
+                node.input[:] = [output if name == origin else name for name in node.input]
+            model.graph.node.remove(cast)
+    _drop_unread(model)
+
+
+def _drop_unread(model: ModelProto) -> None:
+    read = {name for node in model.graph.node for name in node.input}
+    read.update(value.name for value in model.graph.output)
+    for node in [node for node in model.graph.node if not read & set(node.output)]:
+        model.graph.node.remove(node)
+
+
+def quantize(model: ModelProto, recipe: Recipe, ranges: dict[str, Range]) -> ModelProto:
+    """Quantize statically to QDQ form, weights int8 per channel."""
+    import numpy as np
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import TensorData, TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    found = {
+        name: TensorData(
+            lowest=np.array(limits.low, np.float32), highest=np.array(limits.high, np.float32)
+        )
+        for name, limits in ranges.items()
+    }
+    quantizer = QDQQuantizer(
+        copy,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8 if recipe.activations == "uint8" else QuantType.QInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, found),
+        nodes_to_quantize=[],
+        nodes_to_exclude=float_nodes(model),
+        op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
+        extra_options={},
+    )
+    quantizer.quantize_model()
+    return quantizer.model.model
+
+
+def write(model: ModelProto, contract: Contract, destination: Path) -> None:
+    """Write a model with its contract, the same bytes every time."""
+    import onnx
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    named = onnx.ModelProto()
+    named.CopyFrom(model)
+    del named.metadata_props[:]
+    named.metadata_props.add(key=METADATA_NAME, value=contract.to_json())
+    named.graph.name = contract.source.name
+    named.producer_name = "edgeferry"
+    named.producer_version = contract.versions["edgeferry"]
+    named.doc_string = named.graph.doc_string = ""
+    OnnxModel.graph_topological_sort(named.graph, is_deterministic=True)
+    onnx.checker.check_model(named)
+    destination.write_bytes(named.SerializeToString(deterministic=True))

@@ -1,0 +1,177 @@
+"""From a trained model to the graph that every exporter starts from: the contract folded in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeferry.contract import (
+    INPUT_NAME,
+    OUTPUT_NAMES,
+    Contract,
+    InputSpec,
+    Preprocessing,
+    ResizeRule,
+    SourceInfo,
+)
+from edgeferry.errors import SourceError, UsageError
+from edgeferry.exporters.base import PreparedSource, versions_of
+from edgeferry.exporters.entry import Entry, fold_entry
+from edgeferry.exporters.graph import Graph, fold_batch_norm, fold_constants
+from edgeferry.exporters.head import HeadCut, find_head, require_classifier
+from edgeferry.labels import check_labels, read_labels
+from edgeferry.preprocessing import normalization
+from edgeferry.trained_model import TrainedModel, load_trained_model
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from tensorflow import GraphDef
+
+ENTRY_SCOPE = "entry"
+"""Scope of the nodes that bring the picture to float; no precision quantizes them."""
+_NETWORK_SCOPE = "net"
+_OUTPUT_NAME = OUTPUT_NAMES["classification"]
+
+
+@dataclass(frozen=True)
+class PreparationOptions:
+    """How to read the source.
+
+    Attributes:
+        preprocessing: What the source expects.
+        head: ``logits``, ``softmax`` or ``sigmoid`` where the source does not tell.
+        labels: File of labels.
+        size: Height and width, for a source whose input size is dynamic.
+        batch: Pictures per inference; None is dynamic.
+        resize: The host's resize rule.
+        name: Name for the source, instead of its file's.
+    """
+
+    preprocessing: Preprocessing
+    head: str | None = None
+    labels: Path | None = None
+    size: tuple[int, int] | None = None
+    batch: int | None = 1
+    resize: ResizeRule = ResizeRule()
+    name: str | None = None
+
+
+def prepare_source(source: str, options: PreparationOptions, folder: Path) -> PreparedSource:
+    """Load a source model, fold the contract in, and write ``graph.pb`` and ``prepared.json``.
+
+    Args:
+        source: Path of the model, or the name of a Keras application.
+        options: How to read it.
+        folder: Where to write.
+
+    Raises:
+        SourceError: If the model cannot be loaded or is no image classifier.
+        UsageError: If an option is missing or contradicts the model.
+        LabelError: If the labels do not fit the classes.
+    """
+    trained = load_trained_model(source)
+    spec = input_spec(trained, options)
+    graph, source_input, classes = freeze(trained, spec)
+    labels = None if options.labels is None else read_labels(options.labels)
+    if labels is not None:
+        check_labels(labels, classes)
+    fold_constants(graph)
+    fold_batch_norm(graph)
+    head = find_head(graph, trained, spec, options.head)
+    mode = normalization(options.preprocessing, spec.channels)
+    entry = fold_entry(graph, source_input, mode, spec.channels)
+    contract = Contract(
+        task="classification",
+        input=spec,
+        classes=classes,
+        labels=labels,
+        head=head.kind,
+        precision="fp32",
+        recipe="fp32",
+        source=SourceInfo(options.name or trained.name, trained.digest(), options.preprocessing),
+        versions=versions_of(["edgeferry", "tensorflow", "keras"]),
+    )
+    prepared = PreparedSource(folder / "graph.pb", contract)
+    graph_def = assemble(graph, entry, head, spec, classes)
+    prepared.graph.write_bytes(graph_def.SerializeToString(deterministic=True))
+    prepared.save(folder / "prepared.json")
+    return prepared
+
+
+def input_spec(trained: TrainedModel, options: PreparationOptions) -> InputSpec:
+    """The input tensor of the artifacts, from the source's and the user's sizes.
+
+    Raises:
+        SourceError: If the source does not take pictures ``[N, H, W, 1 or 3]``.
+        UsageError: If the size is dynamic and not given, or given and another.
+    """
+    shape = trained.input_shape
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise SourceError(
+            f"{trained.name} takes {list(shape)}, not pictures [N, height, width, 3 or 1]"
+        )
+    own, told = shape[1:3], options.size
+    if told is None and None in own:
+        raise UsageError(
+            f"{trained.name} takes pictures of any size", "Fix one with --size, e.g. --size 224"
+        )
+    if told is not None and any(a not in (None, b) for a, b in zip(own, told, strict=True)):
+        raise UsageError(f"{trained.name} takes {own[0]}x{own[1]} pictures, not {told[0]}x{told[1]}")
+    height, width = (a or b for a, b in zip(own, told or own, strict=True))
+    return InputSpec(int(height), int(width), int(shape[3]), options.batch, options.resize)
+
+
+def freeze(trained: TrainedModel, spec: InputSpec) -> tuple[Graph, str, int]:
+    """Trace the source for inference and freeze its variables.
+
+    Returns:
+        The graph, the name of its input node, and the number of classes.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    signature = tf.TensorSpec(spec.shape, tf.float32, name="picture")
+    function = tf.function(trained, input_signature=[signature]).get_concrete_function()
+    output_shape = tuple(function.outputs[0].shape.as_list())
+    classes = require_classifier(trained, output_shape)
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    graph = Graph(frozen.graph.as_graph_def(), frozen.outputs[0].op.name)
+    return graph, frozen.inputs[0].op.name, classes
+
+
+def assemble(
+    graph: Graph, entry: Entry, head: HeadCut, spec: InputSpec, classes: int
+) -> GraphDef:
+    """Put the contract's two ends on the network: uint8 ``image`` in, ``probabilities`` out."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as whole:
+        image = tf.compat.v1.placeholder(tf.uint8, spec.shape, name=INPUT_NAME)
+        (scores,) = tf.import_graph_def(
+            graph.graph_def(),
+            input_map={f"{entry.tensor}:0": _entry_nodes(image, entry)},
+            return_elements=[f"{head.tensor}:0"],
+            name=_NETWORK_SCOPE,
+        )
+        scores = scores if len(scores.shape) == 2 else tf.reshape(scores, [-1, classes])
+        activation = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[head.kind]
+        finish = activation if head.activate else tf.identity
+        finish(scores, name=_OUTPUT_NAME)
+        return tf.compat.v1.graph_util.extract_sub_graph(whole.as_graph_def(), [_OUTPUT_NAME])
+
+
+def _entry_nodes(image: tf.Tensor, entry: Entry) -> tf.Tensor:
+    import tensorflow as tf
+
+    with tf.name_scope(ENTRY_SCOPE):
+        value = tf.cast(image, tf.float32, name="float")
+        if np.any(entry.mean):
+            value = tf.subtract(value, entry.mean, name="mean")
+        if entry.scale is not None:
+            value = tf.multiply(value, entry.scale, name="scale")
+        return tf.reverse(value, [3], name="flip") if entry.flip else value

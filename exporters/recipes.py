@@ -1,0 +1,57 @@
+"""Recipes: how each precision is reached, as named, frozen data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeferry.contract import Format, Precision
+from edgeferry.errors import UsageError
+
+IntegerType = Literal["uint8", "int8"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one artifact is made.
+
+    Attributes:
+        name: Recorded in the contract.
+        precision: Precision it gives.
+        file_tag: What stands for it in file names.
+        activations: Integer type of activations; weights are int8, symmetric, per channel.
+    """
+
+    name: str
+    precision: Precision
+    file_tag: str
+    activations: IntegerType = "int8"
+
+
+FP32 = Recipe("fp32", "fp32", "fp32")
+FP16 = Recipe("fp16", "fp16", "fp16")
+INT8 = Recipe("int8-static", "int8", "int8")
+INT8_U8S8 = Recipe("int8-static-u8s8", "int8", "int8", "uint8")
+INT8_S8S8 = Recipe("int8-static-s8s8", "int8", "int8-arm", "int8")
+
+TARGETS = ("x86", "arm")
+"""Processor families; only ONNX Runtime cares which integer types it is given."""
+
+
+def recipes_for(
+    format: Format, precisions: tuple[Precision, ...], targets: tuple[str, ...]
+) -> list[Recipe]:
+    """The recipes that an export of one format runs through.
+
+    Raises:
+        UsageError: If a target is unknown.
+    """
+    if unknown := set(targets) - set(TARGETS):
+        raise UsageError(f"unknown target {sorted(unknown)[0]!r}; known: {', '.join(TARGETS)}")
+    recipes: list[Recipe] = []
+    for precision in precisions:
+        if precision != "int8":
+            recipes.append({"fp32": FP32, "fp16": FP16}[precision])
+        elif format == "onnx":
+            recipes += [{"x86": INT8_U8S8, "arm": INT8_S8S8}[target] for target in targets]
+        else:
+            recipes.append(INT8)
+    return recipes

@@ -1,0 +1,127 @@
+"""TFLite: converted by TensorFlow, quantized by litert-quantizer with our own ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from edgeferry.calibration.ranges import Range, range_finder
+from edgeferry.contract import Format, Precision
+from edgeferry.exporters.base import Calibration, Exporter, versions_of
+from edgeferry.exporters.preparation import ENTRY_SCOPE
+from edgeferry.exporters.recipes import Recipe
+
+
+class TFLiteExporter(Exporter[bytes]):
+    """Writes ``.tflite``; what its precisions share is the float model."""
+
+    format: ClassVar[Format] = "tflite"
+    suffixes: ClassVar[tuple[str, ...]] = (".tflite",)
+
+    def prepare(self) -> bytes:
+        """Convert the graph to a float model."""
+        self.progress("converting", 0, 1)
+        return convert(self.source.graph)
+
+    def export(
+        self, prepared: bytes, recipe: Recipe, calibration: Calibration | None, destination: Path
+    ) -> None:
+        """Write one artifact; the contract goes in before anything is quantized."""
+        from edgeferry.exporters.tflite_metadata import with_contract
+
+        model = with_contract(prepared, self.contract(recipe, calibration))
+        if recipe.precision == "fp16":
+            model = quantize(model, weights_fp16(), None)
+        elif recipe.precision == "int8":
+            assert calibration is not None
+            ranges = self._find_ranges(prepared, calibration)
+            model = quantize(model, static_int8(self.source.contract.output_name), ranges)
+        destination.write_bytes(model)
+
+    def tool_versions(self, precision: Precision) -> dict[str, str]:
+        """TensorFlow's is known already; the quantizer's is added where it is used."""
+        return {} if precision == "fp32" else versions_of(["litert-quantizer"])
+
+    def _find_ranges(self, model: bytes, calibration: Calibration) -> dict[str, Range]:
+        from edgeferry.exporters.tflite_activations import ActivationReader
+
+        finder = range_finder(calibration.info.method)
+        reader = ActivationReader(model)
+        for done, picture in enumerate(calibration.pictures):
+            self.progress("calibrating", done, len(calibration.pictures))
+            finder.observe(reader.read(picture))
+        return finder.ranges()
+
+
+def convert(graph: Path) -> bytes:
+    """Convert a frozen graph from ``image`` to its one output, without optimizations."""
+    import tensorflow as tf
+
+    from edgeferry.contract import INPUT_NAME, OUTPUT_NAMES
+
+    graph_def = tf.compat.v1.GraphDef.FromString(graph.read_bytes())
+    whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph_def, name=""), [])
+    output = OUTPUT_NAMES["classification"]
+    function = whole.prune(f"{INPUT_NAME}:0", f"{output}:0")
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], whole)
+    return bytes(converter.convert())
+
+
+def quantize(
+    model: bytes, recipe: list[dict[str, Any]], ranges: dict[str, Range] | None
+) -> bytes:
+    """Quantize a float model by a litert-quantizer recipe and given ranges."""
+    import numpy as np
+    from litert_quantizer import quantizer
+
+    statistics = ranges and {
+        name: {"min": np.array([[found.low]]), "max": np.array([[found.high]])}
+        for name, found in ranges.items()
+    }
+    worker = quantizer.Quantizer(model, recipe)
+    result = worker.quantize(
+        statistics, enable_progress_bar=False, enable_progress_report=False
+    )
+    return bytes(result.quantized_model)
+
+
+def static_int8(output_name: str) -> list[dict[str, Any]]:
+    """Int8 throughout, weights per channel; picture arithmetic and last activation in float."""
+    from litert_quantizer import recipe_manager
+    from litert_quantizer.qtyping import TFLOperationName
+
+    manager = recipe_manager.RecipeManager()
+    manager.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8)
+    for floating in (f"^{ENTRY_SCOPE}/.*", f"^{output_name}$"):
+        manager.add_quantization_config(
+            floating, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
+        )
+    recipe: list[dict[str, Any]] = manager.get_quantization_recipe()
+    return recipe
+
+
+def weights_fp16() -> list[dict[str, Any]]:
+    """Weights stored in float16, computed in float32 unless the engine does better."""
+    from litert_quantizer import recipe_manager
+    from litert_quantizer.qtyping import (
+        ComputePrecision,
+        OpQuantizationConfig,
+        TensorDataType,
+        TensorQuantizationConfig,
+        TFLOperationName,
+    )
+
+    weights = TensorQuantizationConfig(num_bits=16, dtype=TensorDataType.FLOAT)
+    manager = recipe_manager.RecipeManager()
+    manager.add_quantization_config(
+        ".*",
+        TFLOperationName.ALL_SUPPORTED,
+        OpQuantizationConfig(
+            weight_tensor_config=weights,
+            compute_precision=ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        ),
+        algorithm_key="float_casting",
+    )
+    recipe: list[dict[str, Any]] = manager.get_quantization_recipe()
+    return recipe
