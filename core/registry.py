@@ -70,11 +70,20 @@ class Registry:
             UsageError: If the name is unknown.
             MissingDependencyError: If a package it needs is not installed.
         """
+        self.require(name)
+        module, _, attribute = self.entry(name).target.partition(":")
+        return getattr(import_module(module), attribute)
+
+    def require(self, name: str) -> None:
+        """Make sure that a name is known and what it needs is installed, importing nothing.
+
+        Raises:
+            UsageError: If the name is unknown.
+            MissingDependencyError: If a package it needs is not installed.
+        """
         entry = self.entry(name)
         if missing := entry.missing():
             raise missing_dependency(f"the {self.kind} {name!r}", missing, entry.extra)
-        module, _, attribute = entry.target.partition(":")
-        return getattr(import_module(module), attribute)
 
 
 def is_installed(module: str) -> bool:

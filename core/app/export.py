@@ -1,81 +1,191 @@
 """The export plan: from a source model and a folder of pictures to a folder of artifacts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from edgeferry.contract import Format, Precision, Preprocessing, ResizeRule
+from edgeferry.app.export_checks import check_options
+from edgeferry.app.export_options import ExportedArtifact, ExportOptions, ExportReport
+from edgeferry.app.manifest import write_manifest
+from edgeferry.app.output_folder import staged_folder
+from edgeferry.artifact import find_artifacts
+from edgeferry.errors import EdgeferryError
+from edgeferry.exporters.base import PreparedSource
+from edgeferry.exporters.processes import rebuilt_error, run_job
+from edgeferry.exporters.recipes import recipes_for
+from edgeferry.progress import Progress, silent
+from edgeferry.threads import physical_cores
+
+if TYPE_CHECKING:
+    import keras
+
+    from edgeferry.calibration.store import CalibrationSet
+
+__all__ = ["ExportOptions", "ExportReport", "ExportedArtifact", "export"]
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to export, and how.
+def export(
+    source: str | Path | keras.Model,
+    output: str | Path,
+    options: ExportOptions,
+    progress: Progress = silent,
+) -> ExportReport:
+    """Export a trained model to every format and precision asked for.
 
-    Attributes:
-        calibration: Calibration pictures: a folder, or a ``.npy``/``.npz`` file; int8 needs it.
-        labels: Text file with one label a line, or a JSON list.
-        preprocessing: What the source expects; None refuses rather than guesses.
-        head: The last activation where the source does not tell: ``logits`` or ``softmax``
-            (softmax is put on logits), or ``sigmoid`` (multi-label).
-        formats: Formats to write.
-        precisions: Precisions to write.
-        targets: Processor families the integer types suit: ``x86``, ``arm``.
-        calibration_method: Name of the range-finding method.
-        calibration_count: Largest number of calibration pictures.
-        size: Height and width for a source whose input size is dynamic.
-        batch: Pictures per inference; None is dynamic.
-        resize: The host's resize rule.
-        seed: For sampling the calibration pictures.
-        jobs: Exporters that run side by side; None is as many as cores and memory bear.
-        force: Replace artifacts in an existing output folder.
+    Args:
+        source: A ``.keras`` or ``.h5`` file, a SavedModel folder, ``resnet50``, or a Keras model
+            in memory.
+        output: Folder for the artifacts and ``manifest.json``; appears when all is whole.
+        options: What to export, and how.
+        progress: Told how far each step is.
+
+    Returns:
+        What was written and what failed; a failed format does not lose the others.
+
+    Raises:
+        EdgeferryError: If nothing could be exported; then nothing is left behind.
     """
-
-    calibration: Path | None = None
-    labels: Path | None = None
-    preprocessing: Preprocessing | None = None
-    head: str | None = None
-    formats: Sequence[Format] = ("tflite", "onnx", "openvino")
-    precisions: Sequence[Precision] = ("fp32", "fp16", "int8")
-    targets: Sequence[str] = ("x86",)
-    calibration_method: str = "minmax"
-    calibration_count: int = 100
-    size: tuple[int, int] | None = None
-    batch: int | None = 1
-    resize: ResizeRule = ResizeRule()
-    seed: int = 0
-    jobs: int | None = None
-    force: bool = False
-
-
-@dataclass(frozen=True)
-class ExportedArtifact:
-    """One artifact that was written.
-
-    Attributes:
-        path: The file (for OpenVINO the ``.xml``).
-        format: Its format.
-        precision: Its precision.
-        seconds: Time its export took.
-    """
-
-    path: Path
-    format: Format
-    precision: Precision
-    seconds: float
+    output = Path(output)
+    check_options(options)
+    with (
+        staged_folder(output, options.force) as staging,
+        tempfile.TemporaryDirectory(prefix="edgeferry-") as work,
+        _source_file(source, Path(work)) as (path, name),
+    ):
+        prepared = _prepare(path, name, options, Path(work), progress)
+        pictures = _decode_calibration(prepared, options, Path(work), progress)
+        seconds, failures = _export_formats(prepared, pictures, options, staging, progress)
+        if not seconds:
+            raise next(iter(failures.values()))
+        report = ExportReport(
+            artifacts=tuple(_exported(staging, output, seconds)),
+            failures={what: str(error) for what, error in failures.items()},
+            warnings=_warnings(pictures),
+            source_top1=_source_top1(staging, pictures, progress),
+        )
+        write_manifest(staging, prepared.contract, report)
+    return report
 
 
-@dataclass(frozen=True)
-class ExportReport:
-    """What an export did.
+@contextmanager
+def _source_file(
+    source: str | Path | keras.Model, work: Path
+) -> Iterator[tuple[str, str | None]]:
+    """The source as a path or name; a model in memory is saved for the processes to read."""
+    if isinstance(source, str | Path):
+        yield str(source), None
+        return
+    path = work / "source.keras"
+    source.save(path)
+    yield str(path), source.name
 
-    Attributes:
-        artifacts: What was written.
-        failures: Error text by format that failed; empty if all went well.
-        warnings: Things the user should know, e.g. skipped calibration pictures.
-        source_top1: Percent right on the labeled calibration pictures, where they are labeled.
-    """
 
-    artifacts: tuple[ExportedArtifact, ...]
-    failures: dict[str, str]
-    warnings: tuple[str, ...]
-    source_top1: float | None
+def _prepare(
+    source: str, name: str | None, options: ExportOptions, work: Path, progress: Progress
+) -> PreparedSource:
+    told = {
+        "preprocessing": options.preprocessing,
+        "head": options.head,
+        "labels": options.labels and str(options.labels),
+        "size": options.size,
+        "batch": options.batch,
+        "resize": asdict(options.resize),
+        "name": name,
+    }
+    run_job({"kind": "prepare", "source": source, "folder": str(work), "options": told}, progress)
+    return PreparedSource.load(work / "prepared.json")
+
+
+def _decode_calibration(
+    prepared: PreparedSource, options: ExportOptions, work: Path, progress: Progress
+) -> CalibrationSet | None:
+    """Decode the sample once, for all exporters to read."""
+    from edgeferry.calibration.store import write_calibration
+
+    if options.calibration is None:
+        return None
+    return write_calibration(
+        options.calibration,
+        prepared.contract.input,
+        options.calibration_count,
+        options.seed,
+        work / "calibration.npy",
+        progress,
+    )
+
+
+def _export_formats(
+    prepared: PreparedSource,
+    pictures: CalibrationSet | None,
+    options: ExportOptions,
+    staging: Path,
+    progress: Progress,
+) -> tuple[dict[str, float], dict[str, EdgeferryError]]:
+    """Run one process for each format, several at once; give seconds and failures by file."""
+
+    def run(format: str) -> Mapping[str, Any]:
+        def told(step: str, done: int, total: int) -> None:
+            progress(f"{format}: {step}", done, total)
+
+        return run_job(_export_job(format, prepared, pictures, options, staging), told)
+
+    seconds: dict[str, float] = {}
+    failures: dict[str, EdgeferryError] = {}
+    jobs = options.jobs or physical_cores()
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        runs = {format: pool.submit(run, format) for format in options.formats}
+        for format, future in runs.items():
+            try:
+                answer = future.result()
+            except EdgeferryError as error:
+                failures[format] = error
+            else:
+                seconds.update(answer["seconds"])
+                for name, described in answer["failures"].items():
+                    failures[name] = rebuilt_error(described)
+    return seconds, failures
+
+
+def _export_job(
+    format: str,
+    prepared: PreparedSource,
+    pictures: CalibrationSet | None,
+    options: ExportOptions,
+    staging: Path,
+) -> dict[str, Any]:
+    calibration = pictures and {
+        "path": str(pictures.path),
+        "info": {
+            "method": options.calibration_method,
+            "images": pictures.images,
+            "sha256": pictures.sha256,
+        },
+    }
+    return {
+        "kind": "export",
+        "format": format,
+        "prepared": str(prepared.graph.with_name("prepared.json")),
+        "calibration": calibration,
+        "recipes": [asdict(r) for r in recipes_for(format, options.precisions, options.targets)],
+        "folder": str(staging),
+    }
+
+
+def _exported(
+    staging: Path, output: Path, seconds: Mapping[str, float]
+) -> Iterator[ExportedArtifact]:
+    for artifact in find_artifacts([staging]):
+        assert artifact.precision is not None
+        yield ExportedArtifact(
+            output / artifact.path.name,
+            artifact.format,
+            artifact.precision,
+            artifact.size_bytes,
+            seconds[artifact.path.name],
+        )

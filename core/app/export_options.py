@@ -1,0 +1,84 @@
+"""What an export is told and what it reports."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeferry.contract import Format, Precision, Preprocessing, ResizeRule
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to export, and how.
+
+    Attributes:
+        calibration: Calibration pictures: a folder, or a ``.npy``/``.npz`` file; int8 needs it.
+        labels: Text file with one label a line, or a JSON list.
+        preprocessing: What the source expects; None refuses rather than guesses.
+        head: The last activation where the source does not tell: ``logits`` or ``softmax``
+            (softmax is put on logits), or ``sigmoid`` (multi-label).
+        formats: Formats to write.
+        precisions: Precisions to write.
+        targets: Processor families the integer types suit: ``x86``, ``arm``.
+        calibration_method: Name of the range-finding method.
+        calibration_count: Largest number of calibration pictures.
+        size: Height and width for a source whose input size is dynamic.
+        batch: Pictures per inference; None is dynamic.
+        resize: The host's resize rule.
+        seed: For sampling the calibration pictures.
+        jobs: Exporters that run side by side; None is as many as cores and memory bear.
+        force: Replace artifacts in an existing output folder.
+    """
+
+    calibration: Path | None = None
+    labels: Path | None = None
+    preprocessing: Preprocessing | None = None
+    head: str | None = None
+    formats: Sequence[Format] = ("tflite", "onnx", "openvino")
+    precisions: Sequence[Precision] = ("fp32", "fp16", "int8")
+    targets: Sequence[str] = ("x86",)
+    calibration_method: str = "minmax"
+    calibration_count: int = 100
+    size: tuple[int, int] | None = None
+    batch: int | None = 1
+    resize: ResizeRule = ResizeRule()
+    seed: int = 0
+    jobs: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class ExportedArtifact:
+    """One artifact that was written.
+
+    Attributes:
+        path: The file (for OpenVINO the ``.xml``).
+        format: Its format.
+        precision: Its precision.
+        size_bytes: Its size, for OpenVINO with the ``.bin``.
+        seconds: Time its export took.
+    """
+
+    path: Path
+    format: Format
+    precision: Precision
+    size_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export did.
+
+    Attributes:
+        artifacts: What was written.
+        failures: Error text by what failed, an artifact or a whole format; empty if all
+            went well.
+        warnings: Things the user should know, e.g. skipped calibration pictures.
+        source_top1: Percent right on the labeled calibration pictures, where they are labeled.
+    """
+
+    artifacts: tuple[ExportedArtifact, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    source_top1: float | None = None

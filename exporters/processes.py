@@ -1,0 +1,93 @@
+"""Heavy work in processes of its own: memory, crashes and threads stay apart.
+
+A worker is ``python -m edgeferry.exporters.worker``. It reads one job as JSON from standard
+input and answers in JSON lines: ``progress`` any number of times, then ``result`` or ``error``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import IO, Any
+
+from edgeferry import errors
+from edgeferry.errors import EdgeferryError, EngineError
+from edgeferry.progress import Progress, silent
+
+_ENVIRONMENT = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def run_job(job: Mapping[str, Any], progress: Progress = silent) -> dict[str, Any]:
+    """Run one job in a fresh process and wait for it.
+
+    Args:
+        job: Plain data; ``kind`` says what to do.
+        progress: Told how far the worker is.
+
+    Raises:
+        EdgeferryError: What the worker raised, or that it died.
+    """
+    command = [sys.executable, "-m", "edgeferry.exporters.worker"]
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as stderr,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, **_ENVIRONMENT},
+        ) as process,
+    ):
+        try:
+            return _converse(process, job, progress, stderr)
+        finally:
+            process.kill()
+
+
+def _converse(
+    process: subprocess.Popen[str], job: Mapping[str, Any], progress: Progress, stderr: IO[str]
+) -> dict[str, Any]:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps(job))
+    process.stdin.close()
+    for line in process.stdout:
+        kind, content = json.loads(line).popitem()
+        if kind == "progress":
+            progress(*content)
+        elif kind == "error":
+            raise rebuilt_error(content)
+        else:
+            return dict(content)
+    raise EngineError(
+        f"the {job['kind']} process ended with {_ending(process.wait())}", _last_lines(stderr)
+    )
+
+
+def rebuilt_error(content: Mapping[str, str]) -> EdgeferryError:
+    """The error that a worker described."""
+    kind = getattr(errors, content["type"], EngineError)
+    error: EdgeferryError = kind(content["problem"], content["remedy"])
+    error.add_note(content["trace"])
+    return error
+
+
+def _ending(code: int) -> str:
+    if code == -9:
+        return "signal 9: probably out of memory; try --jobs 1"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _last_lines(stderr: IO[str]) -> str:
+    stderr.seek(0)
+    lines = [line.strip() for line in stderr if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,114 @@
+"""The process that does one heavy job; see ``edgeferry.exporters.processes`` for how it talks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from edgeferry.contract import CalibrationInfo, ResizeRule
+from edgeferry.errors import EdgeferryError
+from edgeferry.progress import Progress
+
+
+def prepare(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Fold the contract into the source model."""
+    from edgeferry.exporters.preparation import PreparationOptions, prepare_source
+
+    told = job["options"]
+    options = PreparationOptions(
+        preprocessing=told["preprocessing"],
+        head=told["head"],
+        labels=told["labels"] and Path(told["labels"]),
+        size=told["size"] and tuple(told["size"]),
+        batch=told["batch"],
+        resize=ResizeRule(**told["resize"]),
+        name=told["name"],
+    )
+    progress("reading the source model", 0, 1)
+    prepare_source(job["source"], options, Path(job["folder"]))
+    progress("reading the source model", 1, 1)
+    return {}
+
+
+def export(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Write all artifacts of one format; what fails does not stop the others."""
+    from edgeferry.calibration.store import StoredPictures
+    from edgeferry.exporters.base import Calibration, Exporter, PreparedSource
+    from edgeferry.exporters.recipes import Recipe
+    from edgeferry.exporters.registry import EXPORTERS
+
+    source = PreparedSource.load(Path(job["prepared"]))
+    calibration = job["calibration"] and Calibration(
+        StoredPictures(Path(job["calibration"]["path"])),
+        CalibrationInfo(**job["calibration"]["info"]),
+    )
+    exporter: Exporter[Any] = EXPORTERS.load(job["format"])(source, progress)
+    shared = exporter.prepare()
+    seconds, failures = {}, {}
+    for number, recipe in enumerate(Recipe(**data) for data in job["recipes"]):
+        progress(recipe.file_tag, number, len(job["recipes"]))
+        started = time.perf_counter()
+        name = f"{source.contract.source.name}.{recipe.file_tag}{exporter.suffixes[0]}"
+        destination = Path(job["folder"]) / name
+        try:
+            exporter.export(shared, recipe, calibration, destination)
+            seconds[name] = time.perf_counter() - started
+        except Exception as error:
+            failures[name] = _described(error, name)
+            for suffix in exporter.suffixes:
+                destination.with_suffix(suffix).unlink(missing_ok=True)
+    progress("done", len(job["recipes"]), len(job["recipes"]))
+    return {"seconds": seconds, "failures": failures}
+
+
+JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, Any]]] = {
+    "prepare": prepare,
+    "export": export,
+}
+
+
+def main() -> None:
+    """Do the job that standard input holds."""
+    answers = _private_stdout()
+
+    def answer(kind: str, content: object) -> None:
+        answers.write(json.dumps({kind: content}) + "\n")
+        answers.flush()
+
+    job = json.load(sys.stdin)
+    try:
+        result = JOBS[job["kind"]](
+            job, lambda step, done, total: answer("progress", [step, done, total])
+        )
+    except Exception as error:
+        answer("error", _described(error, job["kind"]))
+    else:
+        answer("result", result)
+
+
+def _described(error: Exception, kind: str) -> dict[str, str]:
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, EdgeferryError):
+        own = {"type": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
+    else:
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        problem = f"{kind} failed: {type(error).__name__}: {first_line}"
+        own = {"type": "EngineError", "problem": problem, "remedy": ""}
+    return {**own, "trace": trace}
+
+
+def _private_stdout() -> IO[str]:
+    """Keep standard output for our answers; what converters print goes to standard error."""
+    private = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return private
+
+
+if __name__ == "__main__":
+    main()
