@@ -1,1 +1,54 @@
-"""Export trained image networks to small machines, int8 and measured, and embed them."""
+"""Export trained image networks to small machines, int8 and measured, and embed them.
+
+Names are imported on first use: importing this package loads neither numpy nor an engine.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeferry.app.export import export
+    from edgeferry.artifact import open_artifact, read_contract
+    from edgeferry.contract import Contract
+    from edgeferry.errors import EdgeferryError
+    from edgeferry.runtimes.predictor import Predictor, load
+    from edgeferry.runtimes.tasks import Prediction
+
+    __version__: str
+
+__all__ = [
+    "Contract",
+    "EdgeferryError",
+    "Prediction",
+    "Predictor",
+    "__version__",
+    "export",
+    "load",
+    "open_artifact",
+    "read_contract",
+]
+
+_HOMES = {
+    "Contract": "edgeferry.contract",
+    "EdgeferryError": "edgeferry.errors",
+    "Prediction": "edgeferry.runtimes.tasks",
+    "Predictor": "edgeferry.runtimes.predictor",
+    "export": "edgeferry.app.export",
+    "load": "edgeferry.runtimes.predictor",
+    "open_artifact": "edgeferry.artifact",
+    "read_contract": "edgeferry.artifact",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("edgeferry")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

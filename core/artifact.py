@@ -1,0 +1,218 @@
+"""Exported files: what they are and the contract inside them, read without any engine."""
+
+import os
+from xml.etree import ElementTree
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import get_args
+
+from edgeferry.contract import Contract, Format, Precision
+from edgeferry.errors import ArtifactError, ContractError
+from edgeferry.flatbuffer import Table, check_range, read_bytes
+from edgeferry.protobuf import read_fields, read_message
+
+METADATA_NAME = "edgeferry_contract"
+"""Name of the contract in TFLite metadata and ONNX ``metadata_props``."""
+RT_INFO_PATH = ("edgeferry", "contract")
+"""Path of the contract in OpenVINO's ``rt_info``."""
+
+SUFFIXES: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino"}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One exported model file.
+
+    Attributes:
+        path: The file; for OpenVINO the ``.xml``.
+        format: Its format.
+        contract: What it carries inside; None for a model of another maker.
+        size_bytes: Its size, for OpenVINO with the ``.bin``.
+    """
+
+    path: Path
+    format: Format
+    contract: Contract | None
+    size_bytes: int
+
+    @property
+    def precision(self) -> Precision | None:
+        """Its precision; None where no contract tells."""
+        return self.contract.precision if self.contract else None
+
+
+def open_artifact(path: str | Path) -> Artifact:
+    """Read what an exported file is, whatever its name before the suffix.
+
+    Raises:
+        ArtifactError: If it is missing, damaged, cut off, or of an unknown kind.
+        ContractError: If the contract inside is malformed or of a newer schema.
+    """
+    path = Path(path)
+    kind = SUFFIXES.get(path.suffix.lower())
+    if not path.exists():
+        raise ArtifactError(f"there is no artifact {path}")
+    if kind is None or not path.is_file():
+        raise ArtifactError(f"{path} is no artifact", f"Known suffixes: {', '.join(SUFFIXES)}")
+    try:
+        text = _READERS[kind](path)
+        size = sum(file.stat().st_size for file in artifact_files(path))
+    except ArtifactError as error:
+        raise ArtifactError(f"{path} is no {kind} model, or damaged: {error.problem}") from error
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
+    return Artifact(path, kind, None if text is None else Contract.from_json(text), size)
+
+
+def read_contract(path: str | Path) -> Contract:
+    """The contract inside an exported file.
+
+    Raises:
+        ArtifactError: If the file is missing or damaged.
+        ContractError: If it carries none, or a malformed or newer one.
+    """
+    return require_contract(open_artifact(path))
+
+
+def require_contract(artifact: Artifact) -> Contract:
+    """The contract of an artifact that must have one.
+
+    Raises:
+        ContractError: If it carries none.
+    """
+    if artifact.contract is None:
+        raise ContractError(
+            f"{artifact.path} carries no edgeferry contract: it was not exported by edgeferry",
+            "Export the trained model it came from: edgeferry export MODEL -o OUT",
+        )
+    return artifact.contract
+
+
+def artifact_files(path: Path) -> tuple[Path, ...]:
+    """Every file that belongs to an artifact."""
+    return (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)
+
+
+def find_artifacts(paths: Iterable[str | Path]) -> list[Artifact]:
+    """Open artifacts given as files, or as folders that hold them.
+
+    Args:
+        paths: Files are kept in the order given; a folder's are sorted by format, then
+            precision (fp32, fp16, int8), then name.
+
+    Raises:
+        ArtifactError: If one is missing or damaged, or a folder holds none.
+    """
+    return [artifact for path in map(Path, paths) for artifact in _artifacts_at(path)]
+
+
+def _artifacts_at(path: Path) -> list[Artifact]:
+    if not path.is_dir():
+        return [open_artifact(path)]
+    files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+    whole = [file for file in files if all(part.is_file() for part in artifact_files(file))]
+    if not whole:
+        raise ArtifactError(f"{path} holds no artifact ({', '.join(SUFFIXES)})")
+    return sorted(map(open_artifact, whole), key=_order)
+
+
+def _order(artifact: Artifact) -> tuple[int, int, str]:
+    formats, precisions = get_args(Format), (*get_args(Precision), None)
+    return (
+        formats.index(artifact.format),
+        precisions.index(artifact.precision),
+        artifact.path.name,
+    )
+
+
+def _read_tflite(path: Path) -> bytes | None:
+    if path.stat().st_size < 8:
+        raise ArtifactError("it is empty")
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        if data[4:8] != b"TFL3":
+            raise ArtifactError("it does not start like one")
+        model = Table.root(data)
+        # Walking every buffer costs microseconds and finds files that were cut off.
+        spans = [_tflite_buffer(buffer) for buffer in model.tables(4)]
+        for span in spans:
+            check_range(data, *span)
+        for entry in model.tables(6):
+            if entry.content(0) == METADATA_NAME.encode():
+                index = entry.scalar(1, "u32")
+                if index >= len(spans):
+                    raise ArtifactError(f"its metadata lies in buffer {index} of {len(spans)}")
+                return read_bytes(data, *spans[index])
+    return None
+
+
+def _tflite_buffer(buffer: Table) -> tuple[int, int]:
+    """Position and size of a buffer; those of large models lie behind the flatbuffer."""
+    position = buffer.scalar(1, "u64")
+    return (position, buffer.scalar(2, "u64")) if position > 1 else buffer.vector(0)
+
+
+def _read_onnx(path: Path) -> bytes | None:
+    ir_version, graph, metadata_props = 1, 7, 14
+    seen, contract = set(), None
+    with path.open("rb") as file:
+        for number, value in read_fields(file, path.stat().st_size, (metadata_props,)):
+            seen.add(number)
+            if number == metadata_props and isinstance(value, bytes):
+                entry = read_message(value)
+                if entry.get(1) == METADATA_NAME.encode():
+                    contract = entry.get(2)
+    if not {ir_version, graph} <= seen:
+        raise ArtifactError("it is empty or holds no graph")
+    return contract if isinstance(contract, bytes) else None
+
+
+class _IrReader:
+    """Hears an OpenVINO ``.xml`` go by, keeping nothing but the contract (flat memory)."""
+
+    def __init__(self) -> None:
+        self.stack: list[str] = []
+        self.contract: str | None = None
+        self.weights_size = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.stack.append(tag)
+        if self.stack[0] != "net":
+            raise ArtifactError("its outermost element is not <net>")
+        if tag == "data" and "offset" in attributes and "size" in attributes:
+            last = int(attributes["offset"]) + int(attributes["size"])
+            self.weights_size = max(self.weights_size, last)
+        if self.stack == ["net", "rt_info", *RT_INFO_PATH]:
+            self.contract = attributes.get("value")
+
+    def end(self, tag: str) -> None:
+        self.stack.pop()
+
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        raise ArtifactError("it declares a document type, which no OpenVINO model does")
+
+
+def _read_openvino(path: Path) -> str | None:
+    reader = _IrReader()
+    parser = ElementTree.XMLParser(target=reader)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 16):
+                parser.feed(chunk)
+        parser.close()
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ArtifactError(str(error)) from error
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise ArtifactError(f"its weights {weights.name} are not beside it")
+    if os.path.getsize(weights) < reader.weights_size:
+        raise ArtifactError(f"its weights {weights.name} are cut off")
+    return reader.contract
+
+
+_READERS: dict[Format, Callable[[Path], str | bytes | None]] = {
+    "tflite": _read_tflite,
+    "onnx": _read_onnx,
+    "openvino": _read_openvino,
+}

@@ -1,0 +1,235 @@
+"""Trained models as they come: Keras files, SavedModel folders, Keras Applications by name."""
+
+import hashlib
+import json
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.errors import SourceError
+from edgeferry.registry import is_installed, missing_dependency
+
+KERAS_SUFFIXES = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
+APPLICATIONS = ("resnet50",)
+_SHAPE = "edgeferry takes networks with one input [N, height, width, 1 or 3] and one output"
+
+
+class TrainedModel(ABC):
+    """A trained network: float32 pictures in, its output out.
+
+    Attributes:
+        name: Its name, without folder or suffix.
+        kind: ``keras``, ``h5``, ``saved_model``, ``application`` or ``memory``.
+        input_shape: ``(N, height, width, channels)``, None where dynamic.
+        keras_model: The Keras model; None for a SavedModel.
+    """
+
+    def __init__(self, name: str, kind: str, shape: Any, keras_model: Any = None) -> None:
+        self.name = name
+        self.kind = kind
+        self.keras_model = keras_model
+        self.input_shape = _checked_shape(name, shape)
+
+    @abstractmethod
+    def __call__(self, images: Any) -> Any:
+        """Map a float32 tensor ``[N, height, width, channels]`` to the output tensor."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 of configuration and weights, hexadecimal: the same wherever it lies."""
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run preprocessed pictures, float32 ``[N, height, width, channels]``."""
+        return np.asarray(self(images), np.float32)
+
+
+class _KerasModel(TrainedModel):
+    def __init__(self, model: Any, name: str, kind: str) -> None:
+        inputs, outputs = (getattr(model, which, None) or [] for which in ("inputs", "outputs"))
+        _require_single(name, len(inputs), len(outputs))
+        super().__init__(name, kind, inputs[0].shape, model)
+        for layer in model._flatten_layers():
+            # A model trained in mixed precision is exported in float32.
+            if getattr(layer, "compute_dtype", "float32") != "float32":
+                layer.dtype_policy = "float32"
+
+    def __call__(self, images: Any) -> Any:
+        return self.keras_model(images, training=False)
+
+    def digest(self) -> str:
+        # The compile configuration and the weights' paths vary between loads of one file.
+        config = {**json.loads(self.keras_model.to_json()), "compile_config": None}
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        for weight in self.keras_model.weights:
+            value = np.asarray(weight)
+            digest.update(f"{weight.name} {value.dtype} {value.shape}\n".encode())
+            digest.update(value.tobytes())
+        return digest.hexdigest()
+
+
+class _SavedModel(TrainedModel):
+    def __init__(self, loaded: Any, signature: Any, name: str) -> None:
+        inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+        _require_single(name, len(inputs), len(outputs))
+        ((self._input, spec),) = inputs.items()
+        ((self._output, _),) = outputs.items()
+        if spec.dtype.name != "float32":
+            raise SourceError(f"{name} takes {spec.dtype.name}, not float32", _SHAPE)
+        super().__init__(name, "saved_model", spec.shape)
+        self._signature = signature
+        self._loaded = loaded  # holds the variables that the signature reads
+
+    def __call__(self, images: Any) -> Any:
+        import tensorflow as tf
+
+        return self._signature(**{self._input: tf.convert_to_tensor(images)})[self._output]
+
+    def digest(self) -> str:
+        from tensorflow.python.framework.convert_to_constants import (
+            convert_variables_to_constants_v2,
+        )
+
+        frozen = convert_variables_to_constants_v2(self._signature, lower_control_flow=False)
+        return _graph_digest(frozen.graph.as_graph_def(), frozen.outputs[0].name)
+
+
+def load_trained_model(source: str | Path) -> TrainedModel:
+    """Open a trained model; no code that a file may hold is run.
+
+    Args:
+        source: A ``.keras``, ``.h5`` or ``.hdf5`` file, a SavedModel folder, or ``resnet50``:
+            Keras Applications with its ImageNet weights, unless a path of that name exists.
+
+    Raises:
+        SourceError: If it is missing, damaged, no model, needs code of its own, or has more
+            than one input or output.
+        MissingDependencyError: If TensorFlow is not installed.
+    """
+    path = Path(source)
+    if not path.exists() and str(source) not in APPLICATIONS:
+        raise SourceError(f"there is no model {source}", _known())
+    if path.is_file() and path.suffix.lower() not in KERAS_SUFFIXES:
+        raise SourceError(f"{source} is no model of a kind that edgeferry reads", _known())
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        raise SourceError(f"{source} is a folder without saved_model.pb: no SavedModel", _known())
+    _quiet_tensorflow()
+    if not path.exists():
+        return _KerasModel(_download_application(str(source)), str(source), "application")
+    return _load_saved_model(path) if path.is_dir() else _load_keras_file(path)
+
+
+def wrap_keras_model(model: Any, name: str | None = None) -> TrainedModel:
+    """Take a ``keras.Model`` that is in memory.
+
+    Raises:
+        SourceError: If it has more than one input or output, or is not built.
+    """
+    return _KerasModel(model, name or str(model.name), "memory")
+
+
+def _load_keras_file(path: Path) -> TrainedModel:
+    import keras
+
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise _keras_refusal(path, str(error) or repr(error)) from error
+    return _KerasModel(model, path.stem, KERAS_SUFFIXES[path.suffix.lower()])
+
+
+def _keras_refusal(path: Path, reason: str) -> SourceError:
+    if "safe_mode" in reason or "Lambda" in reason:
+        return SourceError(
+            f"{path} holds code (a Lambda layer); it is opened in Keras's safe mode, "
+            "and no code from files is run",
+            "Replace the layer by one of Keras's own, or load it yourself and pass the keras.Model",
+        )
+    if "Could not locate class" in reason or "Unknown layer" in reason:
+        return SourceError(
+            f"{path} has layers of a class that is not Keras's own",
+            "Load it yourself with its classes and pass the keras.Model to edgeferry.export",
+        )
+    return SourceError(
+        f"{path} is damaged, or no Keras model: {reason.strip().splitlines()[0][:200]}"
+    )
+
+
+def _load_saved_model(path: Path) -> TrainedModel:
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except Exception as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        raise SourceError(f"{path} is a damaged SavedModel: {reason}") from error
+    signature = loaded.signatures.get("serving_default")
+    if signature is None:
+        found = ", ".join(loaded.signatures) or "none"
+        raise SourceError(f"{path} has no signature serving_default (it has: {found})")
+    return _SavedModel(loaded, signature, path.resolve().name)
+
+
+def _download_application(name: str) -> Any:
+    """Build a Keras Applications network with its ImageNet weights, which Keras downloads."""
+    import keras
+
+    try:
+        return {"resnet50": keras.applications.ResNet50}[name](weights="imagenet")
+    except Exception as error:
+        raise SourceError(f"cannot get {name} from Keras Applications: {error}") from error
+
+
+def _quiet_tensorflow() -> None:
+    if not is_installed("tensorflow"):
+        raise missing_dependency("opening a trained model", ("tensorflow",), "export")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _require_single(name: str, inputs: int, outputs: int) -> None:
+    if (inputs, outputs) != (1, 1):
+        raise SourceError(f"{name} has {inputs} inputs and {outputs} outputs", _SHAPE)
+
+
+def _checked_shape(name: str, shape: Any) -> tuple[int | None, ...]:
+    sizes = () if getattr(shape, "rank", 0) is None else tuple(shape)
+    if len(sizes) != 4 or sizes[3] not in (1, 3):
+        raise SourceError(f"{name} takes an input of shape {list(sizes)}", _SHAPE)
+    return sizes
+
+
+def _known() -> str:
+    files = ", ".join(KERAS_SUFFIXES)
+    return f"Known: {files}, a SavedModel folder, or a name: {', '.join(APPLICATIONS)}"
+
+
+def _graph_digest(graph: Any, output: str) -> str:
+    """Digest a frozen graph from its output backwards: names, which vary, do not enter."""
+    nodes = {node.name: node for node in graph.node}
+    digests: dict[str, bytes] = {}
+    pending = [output.split(":")[0]]
+    while pending:
+        node = nodes[pending[-1]]
+        missing = [name for name in map(_node_name, node.input) if name not in digests]
+        if missing:
+            pending.extend(missing)
+            continue
+        digests[pending.pop()] = _node_digest(node, digests)
+    return digests[output.split(":")[0]].hex()
+
+
+def _node_name(edge: str) -> str:
+    return edge.lstrip("^").split(":")[0]
+
+
+def _node_digest(node: Any, digests: dict[str, bytes]) -> bytes:
+    digest = hashlib.sha256(node.op.encode())
+    for key in sorted(node.attr):
+        if not key.startswith("_") and key != "shared_name":
+            digest.update(key.encode() + node.attr[key].SerializeToString(deterministic=True))
+    for edge in node.input:
+        digest.update(edge.partition(":")[2].encode() + digests[_node_name(edge)])
+    return digest.digest()

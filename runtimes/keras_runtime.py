@@ -1,0 +1,91 @@
+"""The reference: the trained model itself, behind the contract of its artifacts."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.contract import Head
+from edgeferry.preprocessing import preprocess
+from edgeferry.runtimes.base import Description, Operation, Runtime
+from edgeferry.runtimes.operations import kind_of, precision_of
+from edgeferry.trained_model import load_trained_model
+
+_PLUMBING = ("Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp")
+
+
+class KerasRuntime(Runtime):
+    """A trained model, run by TensorFlow; the contract tells its preprocessing and head."""
+
+    name = "keras"
+
+    def _open(self) -> None:
+        _limit_threads(self.options.thread_count())
+        self._model = load_trained_model(self.path)
+        batch, *sizes = self.contract.input.shape
+        noise = np.random.default_rng(0).integers(0, 256, (batch or 4, *sizes), np.uint8)
+        self._lacks_head = not _are_probabilities(self._predict(noise), self.contract.head)
+
+    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        output = self._predict(images)
+        if self._lacks_head:
+            output = _activate(output, self.contract.head)
+        return {self.contract.output_name: output}
+
+    def _predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._model.predict(preprocess(images, self.contract.source.preprocessing))
+
+    def _close(self) -> None:
+        del self._model
+
+    def _describe(self) -> Description:
+        import tensorflow as tf
+
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        return Description(
+            engine=self.name,
+            version=tf.keras.__version__,
+            device="TensorFlow",
+            threads=threads or self.options.thread_count(),
+            operations=tuple(self._operations()),
+        )
+
+    def _operations(self) -> list[Operation]:
+        import tensorflow as tf
+
+        picture = tf.TensorSpec(self.contract.input.shape, tf.float32)
+        graph = tf.function(self._model).get_concrete_function(picture).graph
+        return [
+            Operation(
+                name=node.name,
+                type=node.type,
+                kind=kind_of(node.type),
+                precision=precision_of(node.outputs[0].dtype.name),
+            )
+            for node in graph.get_operations()
+            if node.outputs and node.type not in _PLUMBING
+        ]
+
+
+def _limit_threads(threads: int) -> None:
+    """Tell TensorFlow how many threads to use; it listens before its first use only."""
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:
+        return
+
+
+def _are_probabilities(output: NDArray[np.float32], head: Head) -> bool:
+    within = bool(np.all((output >= 0) & (output <= 1)))
+    sums_to_one = bool(np.allclose(output.sum(axis=-1), 1, atol=1e-2))
+    return within and (head == "sigmoid" or sums_to_one)
+
+
+def _activate(logits: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
+    if head == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)

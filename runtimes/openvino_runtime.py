@@ -1,0 +1,135 @@
+"""OpenVINO and ONNX files in OpenVINO."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.contract import INPUT_NAME
+from edgeferry.errors import UsageError
+from edgeferry.runtimes.base import Description, Operation, Runtime
+from edgeferry.runtimes.operations import kind_of, precision_of
+from edgeferry.telemetry import disable_telemetry
+
+_VIRTUAL_DEVICES = ("AUTO", "BATCH", "HETERO", "MULTI")
+
+
+class OpenvinoRuntime(Runtime):
+    """A compiled OpenVINO model, with an inference request of its own for each thread."""
+
+    name = "openvino"
+    thread_safe = True
+
+    def _open(self) -> None:
+        disable_telemetry()
+        import openvino as ov
+
+        core = ov.Core()
+        self._device = self._checked_device(core.available_devices)
+        model = core.read_model(self.path)
+        self._kinds = dict(_original_kinds(model))
+        self._compiled = core.compile_model(model, self._device, self._settings())
+        self._requests = threading.local()
+
+    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        try:
+            request = self._requests.own
+        except AttributeError:
+            request = self._requests.own = self._compiled.create_infer_request()
+        request.infer({INPUT_NAME: np.ascontiguousarray(images)}, share_inputs=True)
+        output = self.contract.output_name
+        return {output: request.get_tensor(output).data.copy()}
+
+    def _close(self) -> None:
+        del self._requests, self._compiled
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if self._device == "CPU":
+            settings |= {"INFERENCE_NUM_THREADS": self.options.thread_count(), "NUM_STREAMS": 1}
+        if self.options.execution == "float32":
+            settings["INFERENCE_PRECISION_HINT"] = "f32"
+        return settings
+
+    def _checked_device(self, available: list[str]) -> str:
+        device = self.options.device or "CPU"
+        family = device.split(":")[0].split(".")[0]
+        if family not in {name.split(".")[0] for name in available} | set(_VIRTUAL_DEVICES):
+            raise UsageError(
+                f"OpenVINO has no device {device!r} here; it has: {', '.join(available)}"
+            )
+        return device
+
+    def _describe(self) -> Description:
+        import openvino as ov
+
+        on_cpu = self._device == "CPU"
+        return Description(
+            engine=self.name,
+            version=ov.__version__.split("-")[0],
+            device=",".join(self._compiled.get_property("EXECUTION_DEVICES")),
+            threads=int(self._compiled.get_property("INFERENCE_NUM_THREADS")) if on_cpu else 0,
+            operations=tuple(self._operations()),
+        )
+
+    def _operations(self) -> Iterator[Operation]:
+        for node, facts in _executed(self._compiled.get_runtime_model()):
+            originals = facts["originalLayersNames"].split(",")
+            found = [self._kinds[name] for name in originals if name in self._kinds]
+            kind = _executed_kind(facts["layerType"], found)
+            yield Operation(
+                name=node.get_friendly_name(),
+                type=facts["layerType"],
+                kind=kind,
+                precision=_executed_precision(facts),
+                fused=_without_first(found, kind),
+            )
+
+
+def _executed(graph: Any) -> Iterator[tuple[Any, dict[str, str]]]:
+    """The layers on the way from input to output; what hangs on constants runs on loading."""
+    live: set[str] = set()
+    for node in graph.get_ordered_ops():
+        facts = {key: str(value.astype(str)) for key, value in node.get_rt_info().items()}
+        sources = {value.get_node().get_friendly_name() for value in node.input_values()}
+        if facts["layerType"] != "Input" and live.isdisjoint(sources):
+            continue
+        live.add(node.get_friendly_name())
+        if facts["layerType"] not in ("Input", "Output"):
+            yield node, facts
+
+
+def _executed_precision(facts: Mapping[str, str]) -> str:
+    """The kernel's type; the runtime precision beside it is f16 where only the weights are."""
+    kernel = precision_of(facts["primitiveType"].rpartition("_")[2])
+    return precision_of(facts["runtimePrecision"]) if kernel == "other" else kernel
+
+
+def _executed_kind(layer: str, found: list[str]) -> str:
+    """The kind of an executed layer; the general ones are told by what they were made from."""
+    generic = layer in ("Eltwise", "Subgraph", "Reduce", "Math")
+    return found[0] if generic and found else kind_of(layer)
+
+
+def _without_first(kinds: list[str], kind: str) -> tuple[str, ...]:
+    """What else was fused, but for rescaling and biases, which are parts of the main one."""
+    rest = list(kinds)
+    if kind in rest:
+        rest.remove(kind)
+    return tuple(each for each in rest if each in ("Add", "Relu", "Sigmoid", "Pool", "MatMul"))
+
+
+def _original_kinds(model: Any) -> Iterator[tuple[str, str]]:
+    """Kinds of the model's own operations by name; adding a constant or a vector is a ``Bias``."""
+    constants: set[str] = set()
+    for node in model.get_ordered_ops():
+        name, inputs = node.get_friendly_name(), node.input_values()
+        fed = [value.get_node().get_friendly_name() in constants for value in inputs]
+        if node.get_type_name() == "Constant" or (fed and all(fed)):
+            constants.add(name)
+            continue
+        kind = kind_of(node.get_type_name())
+        alike = len({str(value.get_partial_shape()) for value in inputs}) == 1
+        yield name, "Bias" if kind == "Add" and (any(fed) or not alike) else kind

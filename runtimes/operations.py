@@ -1,0 +1,81 @@
+"""One vocabulary for what the engines call their operations and types."""
+
+from collections.abc import Mapping
+
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "Conv": (
+        "Conv2D",
+        "Convolution",
+        "ConvInteger",
+        "QLinearConv",
+        "FusedConv",
+        "NhwcFusedConv",
+        "_FusedConv2D",
+    ),
+    "DepthwiseConv": ("DepthwiseConv2D", "DepthwiseConv2dNative", "GroupConvolution"),
+    "MatMul": (
+        "FullyConnected",
+        "Gemm",
+        "FusedGemm",
+        "FusedMatMul",
+        "QGemm",
+        "QLinearMatMul",
+        "MatMulInteger",
+        "BatchMatMul",
+        "InnerProduct",
+    ),
+    "Add": ("QLinearAdd", "AddV2"),
+    "Bias": ("BiasAdd",),
+    "Sub": ("Subtract",),
+    "Mul": ("Multiply", "QLinearMul"),
+    "Div": ("Divide", "RealDiv"),
+    "Relu": ("Relu6",),
+    "Sigmoid": ("Logistic", "QLinearSigmoid"),
+    "Softmax": ("QLinearSoftmax", "LogSoftmax"),
+    "Pool": (
+        "MaxPool",
+        "MaxPool2D",
+        "NhwcMaxPool",
+        "AveragePool",
+        "AveragePool2D",
+        "AvgPool",
+        "QLinearAveragePool",
+        "Pooling",
+    ),
+    "Mean": ("GlobalAveragePool", "QLinearGlobalAveragePool", "ReduceMean", "QLinearReduceMean"),
+    "Pad": ("PadV2", "MirrorPad"),
+    "Transpose": (),
+    "Reshape": ("Squeeze", "Unsqueeze", "ExpandDims", "Flatten"),
+    "Concat": ("Concatenation", "ConcatV2", "QLinearConcat"),
+    "Cast": ("Convert",),
+    "Quantize": ("QuantizeLinear", "DynamicQuantizeLinear", "FakeQuantize"),
+    "Dequantize": ("DequantizeLinear",),
+    "Reorder": ("ReorderInput", "ReorderOutput"),
+}
+_PRECISIONS: Mapping[str, tuple[str, ...]] = {
+    "int8": ("i8", "u8", "uint8"),
+    "fp16": ("f16", "float16"),
+    "bf16": ("bfloat16",),
+    "fp32": ("f32", "float", "float32"),
+}
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+_KIND_BY_NAME = {_key(name): kind for kind, names in _KINDS.items() for name in (kind, *names)}
+_PRECISION_BY_NAME = {name: key for key, names in _PRECISIONS.items() for name in (key, *names)}
+
+CONVERSIONS = frozenset({"Cast", "Quantize", "Dequantize"})
+"""Kinds whose precision is that of their output; that of all others is their input's."""
+
+
+def kind_of(engine_type: str) -> str:
+    """An engine's name for an operation in common terms; its own where there is none."""
+    return _KIND_BY_NAME.get(_key(engine_type), engine_type)
+
+
+def precision_of(engine_type: str) -> str:
+    """An engine's name for a data type in common terms: ``int8``, ``fp32``..., or ``other``."""
+    return _PRECISION_BY_NAME.get(engine_type.lower(), "other")

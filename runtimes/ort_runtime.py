@@ -1,0 +1,110 @@
+"""ONNX files in ONNX Runtime."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.contract import INPUT_NAME
+from edgeferry.errors import UsageError
+from edgeferry.runtimes.base import Description, Operation, Runtime
+from edgeferry.runtimes.operations import CONVERSIONS, kind_of, precision_of
+from edgeferry.telemetry import disable_telemetry
+
+_CPU = "CPUExecutionProvider"
+_QUIET = 3  # errors only
+
+
+class OrtRuntime(Runtime):
+    """An ONNX Runtime session; its ``run`` is safe to call from several threads."""
+
+    name = "onnxruntime"
+    thread_safe = True
+
+    def _open(self) -> None:
+        self._session = self._new_session(self._session_options())
+
+    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        name = self.contract.output_name
+        (output,) = self._session.run([name], {INPUT_NAME: images})
+        return {name: output}
+
+    def _close(self) -> None:
+        del self._session
+
+    def _describe(self) -> Description:
+        import onnxruntime as ort
+
+        return Description(
+            engine=self.name,
+            version=ort.__version__,
+            device=self._session.get_providers()[0],
+            threads=self._session.get_session_options().intra_op_num_threads,
+            operations=tuple(_operations(self._profile())),
+        )
+
+    def _session_options(self) -> Any:
+        disable_telemetry()
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.options.thread_count()
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = _QUIET
+        return options
+
+    def _new_session(self, options: Any) -> Any:
+        import onnxruntime as ort
+
+        return ort.InferenceSession(str(self.path), options, providers=self._providers())
+
+    def _providers(self) -> list[str]:
+        import onnxruntime as ort
+
+        wanted, available = self.options.device or _CPU, ort.get_available_providers()
+        if wanted not in available:
+            raise UsageError(
+                f"ONNX Runtime has no execution provider {wanted!r} here; "
+                f"it has: {', '.join(available)}"
+            )
+        return [wanted] if wanted == _CPU else [wanted, _CPU]
+
+    def _profile(self) -> list[dict[str, Any]]:
+        """Run one blank batch in a session of its own that records what it executes."""
+        batch, *sizes = self.contract.input.shape
+        with tempfile.TemporaryDirectory() as folder:
+            options = self._session_options()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = self._new_session(options)
+            session.run(None, {INPUT_NAME: np.zeros((batch or 1, *sizes), np.uint8)})
+            events = json.loads(Path(session.end_profiling()).read_text())
+        return [event for event in events if event["cat"] == "Node" and "op_name" in event["args"]]
+
+
+def _operations(events: list[dict[str, Any]]) -> Iterator[Operation]:
+    for event in events:
+        facts = event["args"]
+        kind = kind_of(facts["op_name"])
+        side = "output_type_shape" if kind in CONVERSIONS else "input_type_shape"
+        data_type = next((name for value in facts[side] for name in value), "")
+        yield Operation(
+            name=event["name"].removesuffix("_kernel_time"),
+            type=facts["op_name"],
+            kind=kind,
+            precision=precision_of(data_type),
+            fused=("Add",) if _adds_a_tensor(facts) else (),
+        )
+
+
+def _adds_a_tensor(facts: Mapping[str, Any]) -> bool:
+    """Whether a convolution has a further picture as input (its bias has one dimension)."""
+    if facts["op_name"] not in ("Conv", "FusedConv", "NhwcFusedConv"):
+        return False
+    shapes = [shape for value in facts["input_type_shape"] for shape in value.values()]
+    return any(len(shape) > 1 for shape in shapes[2:])
