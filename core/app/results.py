@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,9 @@ def write_document(document: Mapping[str, Any], destination: str) -> None:
         sys.stdout.write(text)
     else:
         atomic_write_text(Path(destination), text)
+
+
+def results_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) that every results document keeps to."""
+    text = files("edgeferry.app").joinpath("results.schema.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))

@@ -1,0 +1,102 @@
+"""``edgeferry export``."""
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from edgeferry.app.cli_options import Debug, Json, one_of, read_batch, read_size, several_of
+from edgeferry.contract import Format, Interpolation, Precision, Preprocessing, ResizeMethod
+
+HEADS = ("logits", "softmax", "sigmoid")
+TARGETS = ("x86", "arm")
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(help="A .keras or .h5 file, a SavedModel folder, or: resnet50.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the artifacts.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="Pictures for int8: a folder, .npy or .npz.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels: one a line, or a JSON list.")] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help=f"What MODEL expects: {'|'.join(get_args(Preprocessing))}."
+        ),
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"Where MODEL does not tell: {'|'.join(HEADS)}."),
+    ] = None,
+    formats: Annotated[str, typer.Option(metavar="LIST")] = ",".join(get_args(Format)),
+    precisions: Annotated[str, typer.Option(metavar="LIST")] = ",".join(get_args(Precision)),
+    targets: Annotated[
+        str, typer.Option(metavar="LIST", help="Processors to suit: x86,arm.")
+    ] = "x86",
+    calibration_method: Annotated[
+        str, typer.Option(metavar="NAME", help="How ranges are found.")
+    ] = "minmax",
+    calibration_count: Annotated[
+        int, typer.Option(min=1, help="Largest number of calibration pictures.")
+    ] = 100,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="Input size where MODEL leaves it open: 224, or 224x320."),
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(metavar="N", help="Pictures per inference, or: dynamic.")
+    ] = "1",
+    resize: Annotated[
+        str, typer.Option(metavar="RULE", help=f"{'|'.join(get_args(ResizeMethod))}.")
+    ] = "shorter",
+    crop_ratio: Annotated[
+        float, typer.Option(help="Share that the center crop of 'shorter' keeps.")
+    ] = 0.875,
+    interpolation: Annotated[
+        str, typer.Option(metavar="NAME", help=f"{'|'.join(get_args(Interpolation))}.")
+    ] = "bilinear",
+    seed: Annotated[int, typer.Option(help="For choosing the calibration pictures.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Exporters side by side; what the machine bears.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what OUT holds.")] = False,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Export a trained model to TFLite, ONNX and OpenVINO."""
+    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.export import ExportOptions
+    from edgeferry.app.export import export as run_export
+    from edgeferry.app.summaries import export_document
+    from edgeferry.app.tables import export_table
+    from edgeferry.contract import ResizeRule
+
+    options = ExportOptions(
+        calibration=calibration,
+        labels=labels,
+        preprocessing=preprocessing
+        and one_of("preprocessing", preprocessing, get_args(Preprocessing)),
+        head=head and one_of("head", head, HEADS),
+        formats=several_of("format", formats, get_args(Format)),
+        precisions=several_of("precision", precisions, get_args(Precision)),
+        targets=several_of("target", targets, TARGETS),
+        calibration_method=calibration_method,
+        calibration_count=calibration_count,
+        size=read_size(size),
+        batch=read_batch(batch),
+        resize=ResizeRule(
+            one_of("resize rule", resize, get_args(ResizeMethod)),
+            crop_ratio,
+            one_of("interpolation", interpolation, get_args(Interpolation)),
+        ),
+        seed=seed,
+        jobs=jobs,
+        force=force,
+    )
+    with session(json, debug) as progress:
+        report = run_export(model, output, options, progress)
+    table = export_table(report)
+    deliver(export_document(report), json, [table], report.warnings, report.failures)

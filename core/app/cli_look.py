@@ -1,0 +1,57 @@
+"""``edgeferry inspect``, ``edgeferry doctor`` and ``edgeferry demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeferry.app.cli_options import Debug, EngineDevice, Json, RuntimeName, Threads
+
+
+def inspect(
+    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT")],
+    layers: Annotated[bool, typer.Option("--layers", help="List every operation.")] = False,
+    runtime: RuntimeName = None,
+    threads: Threads = None,
+    engine_device: EngineDevice = None,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Show an artifact's contract, and what its engine runs."""
+    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.inspection import inspect as run_inspection
+    from edgeferry.app.tables import inspection_tables
+    from edgeferry.runtimes.base import RuntimeOptions
+
+    with session(json, debug):
+        found = run_inspection(artifact, runtime, RuntimeOptions(threads, device=engine_device))
+    deliver(found.document(layers), json, inspection_tables(found, layers), found.notes)
+
+
+def doctor(json: Json = None, debug: Debug = False) -> None:
+    """Show what is installed, and how to get what is not."""
+    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.doctor import diagnose
+    from edgeferry.app.tables import diagnosis_tables
+
+    with session(json, debug):
+        diagnosis = diagnose()
+    deliver(diagnosis.document(), json, diagnosis_tables(diagnosis))
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything.")] = Path(
+        "demo-output"
+    ),
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Train, export, evaluate and benchmark a ResNet50."""
+    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.demo import run_demo
+    from edgeferry.app.tables import summary_table
+
+    with session(json, debug) as progress:
+        report = run_demo(output, progress)
+    table = summary_table(report.results)
+    deliver(report.document(), json, [table], report.warnings, report.failures)

@@ -1,0 +1,87 @@
+"""Options that several commands share, and the reading of those that hold lists or sizes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from edgeferry.errors import UsageError
+
+Name = TypeVar("Name", bound=str)
+
+Artifacts = Annotated[
+    list[Path], typer.Argument(metavar="OUT|ARTIFACT...", help="Exported files, or their folders.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks and the engines' own output.")
+]
+EngineDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--engine-device",
+        metavar="NAME",
+        help="ONNX Runtime execution provider, TFLite delegate library or OpenVINO device.",
+    ),
+]
+Json = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is standard output."),
+]
+RuntimeName = Annotated[
+    str | None, typer.Option("--runtime", metavar="NAME", help="Engine; the best one installed.")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads per inference; physical cores.")
+]
+
+
+def one_of(option: str, value: str, known: Sequence[Name]) -> Name:
+    """Check an option that takes one of some names.
+
+    Raises:
+        UsageError: If it is none of them.
+    """
+    for name in known:
+        if value == name:
+            return name
+    raise UsageError(f"unknown {option} {value!r}; known: {', '.join(known)}")
+
+
+def several_of(option: str, text: str, known: Sequence[Name]) -> tuple[Name, ...]:
+    """Read a comma-separated list of some names, each taken once.
+
+    Raises:
+        UsageError: If one is unknown, or there is none.
+    """
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise UsageError(f"--{option}s is empty; known: {', '.join(known)}")
+    return tuple(dict.fromkeys(one_of(option, name, known) for name in names))
+
+
+def read_size(text: str | None) -> tuple[int, int] | None:
+    """Read ``224`` or ``224x320`` as height and width.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"--size {text} is no size", "Give 224, or height and width: 224x320")
+    return int(parts[0]), int(parts[-1])
+
+
+def read_batch(text: str) -> int | None:
+    """Read a number of pictures per inference; ``dynamic`` is None.
+
+    Raises:
+        UsageError: If it is neither a positive number nor ``dynamic``.
+    """
+    if text == "dynamic":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise UsageError(f"--batch {text} is no batch size", "Give a number, or: dynamic")
+    return int(text)

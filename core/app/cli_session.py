@@ -1,0 +1,66 @@
+"""The frame that every command works in: what is shown, what is written, the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeferry.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edgeferry.progress import Progress
+
+
+@contextmanager
+def session(json: str | None, debug: bool) -> Iterator[Progress]:
+    """Let a command work with a progress bar, and the engines silent unless debugging.
+
+    Raises:
+        OutputError: If the folder for the JSON file is missing: said before the work, not after.
+    """
+    from edgeferry.app.console import engine_chatter, progress_bar
+
+    if json not in (None, "-") and not Path(json).parent.is_dir():
+        raise OutputError(f"cannot write {json}: there is no folder {Path(json).parent}")
+    with engine_chatter(shown=debug), progress_bar() as progress:
+        yield progress
+
+
+def deliver(
+    document: Mapping[str, Any],
+    json: str | None,
+    shown: Sequence[RenderableType],
+    warnings: Sequence[str] = (),
+    failures: Mapping[str, str] | None = None,
+) -> None:
+    """Show and write what a command found.
+
+    Args:
+        document: What ``--json`` writes.
+        json: Where to; None is nowhere, ``-`` standard output.
+        shown: Tables and texts for humans.
+        warnings: Told on standard error.
+        failures: What failed, by name; told likewise.
+
+    Raises:
+        typer.Exit: With code 1, if something failed.
+    """
+    import typer
+
+    from edgeferry.app.console import show, warn
+    from edgeferry.app.results import write_document
+
+    if shown:
+        show(*shown, quiet_stdout=json == "-")
+    if json:
+        write_document(document, json)
+    for message in warnings:
+        warn(message)
+    for name, problem in (failures or {}).items():
+        warn(f"{name} failed: {problem}")
+    if failures:
+        raise typer.Exit(1)
