@@ -65,7 +65,7 @@ class _KerasModel(TrainedModel):
         config = {**json.loads(self.keras_model.to_json()), "compile_config": None}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for weight in self.keras_model.weights:
-            value = np.asarray(weight)
+            value = weight.value.numpy()
             digest.update(f"{weight.name} {value.dtype} {value.shape}\n".encode())
             digest.update(value.tobytes())
         return digest.hexdigest()

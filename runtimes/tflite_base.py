@@ -1,7 +1,7 @@
 """What the three packages that carry the TFLite interpreter have in common."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.errors import UsageError
-from edgeferry.runtimes.base import Description, Operation, Runtime
-from edgeferry.runtimes.operations import CONVERSIONS, kind_of, precision_of
+from edgeferry.runtimes.base import Description, Runtime
+from edgeferry.runtimes.tflite_graph import ExecutedGraph
 
 
 class TfliteRuntime(Runtime):
@@ -62,40 +62,20 @@ class TfliteRuntime(Runtime):
     def _describe(self) -> Description:
         from importlib.metadata import version
 
-        nodes = self._interpreter._get_ops_details()
-        names = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
+        graph = ExecutedGraph(self._interpreter)
+        operations = graph.operations()
         return Description(
             engine=self.name,
             version=version(self.package),
-            device=self._device(nodes),
+            device=self._device(graph.delegated(), len(operations)),
             threads=self.options.thread_count(),
-            operations=tuple(_operations(nodes, names, int(self._input["index"]))),
+            operations=operations,
         )
 
-    def _device(self, nodes: Iterable[Mapping[str, Any]]) -> str:
-        delegated = any(node["op_name"] == "DELEGATE" for node in nodes)
-        return (self.options.device or "XNNPACK") if delegated else "cpu"
-
-
-def _operations(
-    nodes: list[Mapping[str, Any]], tensors: Mapping[int, Mapping[str, Any]], source: int
-) -> Iterable[Operation]:
-    """What is executed on the way from input to output.
-
-    A delegate's node stands beside those that it took over: it is left out. So is what
-    depends on constants only, like fp16 weights made float: it is done once, on loading.
-    """
-    live = {source}
-    for node in nodes:
-        inputs, outputs = (list(map(int, node[side])) for side in ("inputs", "outputs"))
-        if node["op_name"] == "DELEGATE" or live.isdisjoint(inputs):
-            continue
-        live.update(outputs)
-        kind = kind_of(node["op_name"])
-        tensor = outputs[0] if kind in CONVERSIONS else next(i for i in inputs if i in live)
-        yield Operation(
-            name=str(tensors[outputs[0]]["name"]),
-            type=node["op_name"],
-            kind=kind,
-            precision=precision_of(np.dtype(tensors[tensor]["dtype"]).name),
-        )
+    def _device(self, delegated: int, total: int) -> str:
+        """The delegate, and how much it does where that is not all."""
+        if not delegated:
+            return "cpu"
+        delegate = self.options.device or "XNNPACK"
+        share = f" ({delegated} of {total} operations)" if delegated < total else ""
+        return delegate + share
