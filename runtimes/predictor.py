@@ -153,10 +153,10 @@ class Predictor:
     def _prepared(self, pictures: Any, color: Color) -> NDArray[np.uint8]:
         if color not in ("rgb", "bgr"):
             raise UsageError(f"color must be rgb or bgr, not {color!r}")
-        if isinstance(pictures, np.ndarray) and self._fits(pictures[0]):
-            return _as_rgb(pictures, color)
         if not len(pictures):
             return np.empty((0, *self.contract.input.shape[1:]), np.uint8)
+        if isinstance(pictures, np.ndarray) and self._fits(pictures[0]):
+            return _as_rgb(pictures, color)
         return np.stack([self._prepare(picture, color) for picture in pictures])
 
     def _prepare(self, picture: Any, color: Color) -> NDArray[np.uint8]:
