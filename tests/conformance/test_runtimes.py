@@ -14,7 +14,7 @@ from edgeferry.runtimes.registry import RUNTIMES
 
 PRECISIONS = ("fp32", "fp16", "int8")
 LARGEST_DIFFERENCE = {"fp32": 1e-4, "fp16": 2e-2}
-LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.95}
+LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.9}
 EXECUTED = {"fp32": {"fp32"}, "fp16": {"fp32", "fp16"}, "int8": {"int8"}}
 
 
@@ -29,7 +29,7 @@ class RuntimeConformance:
     def needs_the_engine(self):
         pytest.importorskip(self.module)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def artifacts(self, exported):
         """By precision; of several recipes the plain one, whose name is shortest."""
         found = find_artifacts([exported.folder])
