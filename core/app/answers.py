@@ -1,7 +1,7 @@
 """Predictions for picture files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def _result(
     artifact: Path, predictor: Predictor, predictions: dict[str, list[Prediction]]
 ) -> Result:
     listed = [
-        {"image": picture, "answers": [answer._asdict() for answer in answers]}
+        {"image": picture, "answers": [asdict(answer) for answer in answers]}
         for picture, answers in predictions.items()
     ]
     return Result(

@@ -5,7 +5,15 @@ from typing import Annotated, get_args
 
 import typer
 
-from edgeferry.app.cli_options import Debug, Json, one_of, read_batch, read_size, several_of
+from edgeferry.app.cli_options import (
+    Debug,
+    Json,
+    one_of,
+    one_of_or_none,
+    read_batch,
+    read_size,
+    several_of,
+)
 from edgeferry.contract import Format, Interpolation, Precision, Preprocessing, ResizeMethod
 
 HEADS = ("logits", "softmax", "sigmoid")
@@ -77,9 +85,8 @@ def export(
     options = ExportOptions(
         calibration=calibration,
         labels=labels,
-        preprocessing=preprocessing
-        and one_of("preprocessing", preprocessing, get_args(Preprocessing)),
-        head=head and one_of("head", head, HEADS),
+        preprocessing=one_of_or_none("preprocessing", preprocessing, get_args(Preprocessing)),
+        head=one_of_or_none("head", head, HEADS),
         formats=several_of("format", formats, get_args(Format)),
         precisions=several_of("precision", precisions, get_args(Precision)),
         targets=several_of("target", targets, TARGETS),

@@ -1,7 +1,7 @@
 """``edgeferry evaluate`` and ``edgeferry benchmark``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ from edgeferry.app.cli_options import (
     one_of,
 )
 
-EXECUTIONS = ("float32", "auto")
+EXECUTIONS: tuple[Literal["float32", "auto"], ...] = ("float32", "auto")
 Execution = Annotated[
     str,
     typer.Option(

@@ -48,6 +48,15 @@ def one_of(option: str, value: str, known: Sequence[Name]) -> Name:
     raise UsageError(f"unknown {option} {value!r}; known: {', '.join(known)}")
 
 
+def one_of_or_none(option: str, value: str | None, known: Sequence[Name]) -> Name | None:
+    """Check an option that may be left out.
+
+    Raises:
+        UsageError: If it is given and none of the known.
+    """
+    return None if value is None else one_of(option, value, known)
+
+
 def several_of(option: str, text: str, known: Sequence[Name]) -> tuple[Name, ...]:
     """Read a comma-separated list of some names, each taken once.
 

@@ -15,7 +15,7 @@ from edgeferry.artifact import SUFFIXES, Artifact, find_artifacts, open_artifact
 from edgeferry.contract import Contract, InputSpec
 from edgeferry.errors import EdgeferryError, ImageError, LabelError
 from edgeferry.images import to_input
-from edgeferry.labels import read_labels
+from edgeferry.labels import check_labels, read_labels
 from edgeferry.pictures import LabeledPicture, labeled_pictures
 from edgeferry.progress import Progress, silent
 from edgeferry.runtimes.base import RuntimeOptions
@@ -132,7 +132,8 @@ class _Evaluation:
         contract = self.subjects[-1].contract
         file, labels = self.options.labels, contract.labels
         if file is not None:
-            labels = tuple(read_labels(file, contract.classes))
+            labels = read_labels(file)
+            check_labels(labels, contract.classes)
         self.classes = contract.classes
         self.pictures = labeled_pictures(self.options.images, labels, self.classes)
 

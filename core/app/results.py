@@ -70,7 +70,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the common keys, then the command's own."""
         data = asdict(self)
-        return data | data.pop("extra")
+        extra: dict[str, Any] = data.pop("extra")
+        return data | extra
 
 
 def results_document(

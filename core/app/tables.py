@@ -105,8 +105,8 @@ def answers_table(answers: Answers) -> Table:
     table = _empty("picture", "label", "class", "score")
     for picture, predictions in answers.predictions.items():
         names = [Path(picture).name, *[""] * (len(predictions) - 1)]
-        for name, (label, index, score) in zip(names, predictions, strict=True):
-            table.add_row(name, label, str(index), f"{score:.4f}")
+        for name, each in zip(names, predictions, strict=True):
+            table.add_row(name, each.label, str(each.index), f"{each.score:.4f}")
         table.add_section()
     return table
 

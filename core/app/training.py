@@ -124,7 +124,7 @@ def _read(pictures: Path) -> Any:
 def _told(progress: Progress, steps: int) -> Any:
     import keras
 
-    class Told(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
+    class Told(keras.callbacks.Callback):  # type: ignore[misc]
         done = 0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
