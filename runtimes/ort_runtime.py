@@ -61,7 +61,9 @@ class OrtRuntime(Runtime):
     def _new_session(self, options: Any) -> Any:
         import onnxruntime as ort
 
-        return ort.InferenceSession(str(self.path), options, providers=self._providers())
+        providers = self._providers()
+        # Its own fallback would print, and run something else than was asked for.
+        return ort.InferenceSession(str(self.path), options, providers, enable_fallback=0)
 
     def _providers(self) -> list[str]:
         import onnxruntime as ort
