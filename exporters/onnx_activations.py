@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-class ActivationReader:
+class OnnxActivationReader:
     """A float model opened with every float tensor as an output.
 
     Args:

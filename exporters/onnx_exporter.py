@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from edgeferry.calibration.ranges import Range, range_finder
+from edgeferry.calibration.ranges import Range
 from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
 from edgeferry.exporters.base import Calibration, Exporter, versions_of
-from edgeferry.exporters.graph import KERNEL
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
+from edgeferry.exporters.statistics import collect
 from edgeferry.artifact import METADATA_NAME
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-OPSET = 17
-"""Old enough for every engine on the devices, new enough for per-channel QDQ."""
 
 
 class OnnxExporter(Exporter["ModelProto"]):
@@ -25,10 +22,13 @@ class OnnxExporter(Exporter["ModelProto"]):
 
     format: ClassVar[Format] = "onnx"
     suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
-    _ranges: dict[str, Range] | None = None
+    _calibrated: tuple[ModelProto, dict[str, Range]] | None = None
+    """Shared by the int8 recipes."""
 
     def prepare(self) -> ModelProto:
         """Convert the graph to a float model."""
+        from edgeferry.exporters.onnx_conversion import convert
+
         self.progress("converting", 0, 1)
         return convert(self.source.graph, self.source.contract)
 
@@ -41,9 +41,9 @@ class OnnxExporter(Exporter["ModelProto"]):
             model = to_fp16(prepared)
         elif recipe.precision == "int8":
             assert calibration is not None
-            if self._ranges is None:
-                self._ranges = self._find_ranges(prepared, calibration)
-            model = quantize(prepared, recipe, self._ranges)
+            if self._calibrated is None:
+                self._calibrated = self._calibrate(prepared, calibration)
+            model = quantize(*self._calibrated, recipe)
         write(model, self.contract(recipe, calibration), destination)
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:
@@ -51,52 +51,16 @@ class OnnxExporter(Exporter["ModelProto"]):
         packages = ["tf2onnx", "onnx"]
         return versions_of(packages if precision == "fp32" else [*packages, "onnxruntime"])
 
-    def _find_ranges(self, model: ModelProto, calibration: Calibration) -> dict[str, Range]:
-        from edgeferry.exporters.onnx_activations import ActivationReader
+    def _calibrate(
+        self, model: ModelProto, calibration: Calibration
+    ) -> tuple[ModelProto, dict[str, Range]]:
+        """Give the float model with corrected biases, and the range of each activation."""
+        from edgeferry.exporters.onnx_activations import OnnxActivationReader
+        from edgeferry.exporters.onnx_bias import channel_axes, corrected
 
-        finder = range_finder(calibration.info.method)
-        reader = ActivationReader(model)
-        for done, picture in enumerate(calibration.pictures):
-            self.progress("calibrating", done, len(calibration.pictures))
-            finder.observe(reader.read(picture))
-        return finder.ranges()
-
-
-def convert(graph: Path, contract: Contract) -> ModelProto:
-    """Convert a frozen graph to ONNX, its tensors named as the contract says, shapes inferred."""
-    import onnx
-    import tensorflow as tf
-    import tf2onnx
-
-    graph_def = tf.compat.v1.GraphDef.FromString(graph.read_bytes())
-    model, _ = tf2onnx.convert.from_graph_def(
-        graph_def,
-        input_names=[f"{INPUT_NAME}:0"],
-        output_names=[f"{contract.output_name}:0"],
-        opset=OPSET,
-    )
-    _rename(model, f"{INPUT_NAME}:0", INPUT_NAME)
-    _rename(model, f"{contract.output_name}:0", contract.output_name)
-    _name_after_kernels(model)
-    del model.graph.value_info[:]
-    return onnx.shape_inference.infer_shapes(model)
-
-
-def _rename(model: ModelProto, old: str, new: str) -> None:
-    for node in model.graph.node:
-        node.input[:] = [new if name == old else name for name in node.input]
-        node.output[:] = [new if name == old else name for name in node.output]
-    for value in (*model.graph.input, *model.graph.output):
-        if value.name == old:
-            value.name = new
-
-
-def _name_after_kernels(model: ModelProto) -> None:
-    """Give merged convolutions back the name of their layer, by which tools show them."""
-    for node in model.graph.node:
-        if len(node.input) > 1 and node.input[1].endswith(f"/{KERNEL}:0"):
-            node.name = node.input[1].removesuffix(f"/{KERNEL}:0")
-            _rename(model, node.output[0], f"{node.name}:0")
+        reader = OnnxActivationReader(model)
+        found = collect(reader, calibration, channel_axes(model), self.progress)
+        return corrected(model, found.means), found.ranges
 
 
 def float_nodes(model: ModelProto) -> list[str]:
@@ -155,8 +119,11 @@ def _drop_unread(model: ModelProto) -> None:
         model.graph.node.remove(node)
 
 
-def quantize(model: ModelProto, recipe: Recipe, ranges: dict[str, Range]) -> ModelProto:
-    """Quantize statically to QDQ form, weights int8 per channel."""
+def quantize(model: ModelProto, ranges: dict[str, Range], recipe: Recipe) -> ModelProto:
+    """Quantize statically to QDQ form, weights int8 per channel.
+
+    The scores are not quantized: their integer steps would decide between close answers.
+    """
     import numpy as np
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantType
@@ -182,7 +149,7 @@ def quantize(model: ModelProto, recipe: Recipe, ranges: dict[str, Range]) -> Mod
         nodes_to_quantize=[],
         nodes_to_exclude=float_nodes(model),
         op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
-        extra_options={},
+        extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
     )
     quantizer.quantize_model()
     return quantizer.model.model

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class ActivationReader:
+class TFLiteActivationReader:
     """A float model opened so that all intermediate tensors can be read.
 
     Args:
@@ -33,11 +33,11 @@ class ActivationReader:
             picture: uint8 ``[1, height, width, channels]``.
 
         Returns:
-            Float32 activations by tensor name; views, valid until the next call.
+            Float32 activations by tensor name.
         """
         self._interpreter.set_tensor(self._input, picture)
         self._interpreter.invoke()
-        return {name: self._interpreter.tensor(i)() for name, i in self._activations.items()}
+        return {name: self._interpreter.get_tensor(i) for name, i in self._activations.items()}
 
     def _computed_floats(self) -> dict[str, int]:
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edgeferry.calibration.ranges import Range, range_finder
+from edgeferry.calibration.ranges import Range
 from edgeferry.contract import Format, Precision
 from edgeferry.exporters.base import Calibration, Exporter, versions_of
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
+from edgeferry.exporters.statistics import collect
 
 
 class TFLiteExporter(Exporter[bytes]):
@@ -29,28 +30,30 @@ class TFLiteExporter(Exporter[bytes]):
         """Write one artifact; the contract goes in before anything is quantized."""
         from edgeferry.exporters.tflite_metadata import with_contract
 
-        model = with_contract(prepared, self.contract(recipe, calibration))
-        if recipe.precision == "fp16":
-            model = quantize(model, weights_fp16(), None)
-        elif recipe.precision == "int8":
+        contract = self.contract(recipe, calibration)
+        if recipe.precision == "int8":
             assert calibration is not None
-            ranges = self._find_ranges(prepared, calibration)
-            model = quantize(model, static_int8(self.source.contract.output_name), ranges)
+            float_model, ranges = self._calibrate(prepared, calibration)
+            model = with_contract(float_model, contract)
+            model = quantize(model, static_int8(contract.output_name), ranges)
+        elif recipe.precision == "fp16":
+            model = quantize(with_contract(prepared, contract), weights_fp16(), None)
+        else:
+            model = with_contract(prepared, contract)
         destination.write_bytes(model)
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:
         """TensorFlow's is known already; the quantizer's is added where it is used."""
         return {} if precision == "fp32" else versions_of(["litert-quantizer"])
 
-    def _find_ranges(self, model: bytes, calibration: Calibration) -> dict[str, Range]:
-        from edgeferry.exporters.tflite_activations import ActivationReader
+    def _calibrate(self, model: bytes, calibration: Calibration) -> tuple[bytes, dict[str, Range]]:
+        """Give the float model with corrected biases, and the range of each activation."""
+        from edgeferry.exporters.tflite_activations import TFLiteActivationReader
+        from edgeferry.exporters.tflite_bias import channel_axes, corrected
 
-        finder = range_finder(calibration.info.method)
-        reader = ActivationReader(model)
-        for done, picture in enumerate(calibration.pictures):
-            self.progress("calibrating", done, len(calibration.pictures))
-            finder.observe(reader.read(picture))
-        return finder.ranges()
+        reader = TFLiteActivationReader(model)
+        found = collect(reader, calibration, channel_axes(model), self.progress)
+        return corrected(model, found.means), found.ranges
 
 
 def convert(graph: Path) -> bytes:
@@ -92,10 +95,11 @@ def static_int8(output_name: str) -> list[dict[str, Any]]:
 
     manager = recipe_manager.RecipeManager()
     manager.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8)
-    for floating in (f"^{ENTRY_SCOPE}/.*", f"^{output_name}$"):
+    for name in (f"^{ENTRY_SCOPE}/", f"^{output_name};"):
         manager.add_quantization_config(
-            floating, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
+            name, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
         )
+    manager.add_quantization_config(".*", TFLOperationName.OUTPUT, algorithm_key="no_quantize")
     recipe: list[dict[str, Any]] = manager.get_quantization_recipe()
     return recipe
 

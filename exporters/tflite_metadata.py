@@ -22,12 +22,22 @@ def with_contract(model: bytes, contract: Contract) -> bytes:
         model: Bytes of a float TFLite model with one input and one output.
         contract: What to write.
     """
-    import flatbuffers
-
-    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    tree = unpack(model)
     _set_contract(tree, contract)
     _set_signature(tree, contract.output_name)
-    builder = flatbuffers.Builder(len(model) + 65536)
+    return pack(tree, len(model))
+
+
+def unpack(model: bytes) -> schema.ModelT:
+    """A float model as a tree of objects."""
+    return schema.ModelT.InitFromPackedBuf(model, 0)
+
+
+def pack(tree: schema.ModelT, size: int) -> bytes:
+    """The bytes of a tree; ``size`` is about how many."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(size + 65536)
     builder.Finish(tree.Pack(builder), file_identifier=_FILE_IDENTIFIER)
     return bytes(builder.Output())
 

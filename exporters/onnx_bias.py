@@ -1,0 +1,56 @@
+"""Bias correction on a float ONNX model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.exporters.bias_correction import rounding_shift
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+
+def corrected(model: ModelProto, means: Mapping[str, NDArray[Any]]) -> ModelProto:
+    """The model with each bias moved against the shift of its rounded weights.
+
+    Args:
+        model: A float model.
+        means: Channel means by the names that ``channel_axes`` gave.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    values = {value.name: value for value in copy.graph.initializer}
+    for node in _weighted(copy):
+        kernel, bias = (numpy_helper.to_array(values[name]) for name in node.input[1:3])
+        outputs_first = kernel if node.op_type == "Conv" or _transposed(node) else kernel.T
+        moved = bias - rounding_shift(outputs_first, means[node.input[0]])
+        values[node.input[2]].CopyFrom(
+            numpy_helper.from_array(moved.astype(np.float32), node.input[2])
+        )
+    return copy
+
+
+def channel_axes(model: ModelProto) -> dict[str, int]:
+    """The tensors whose channel means ``corrected`` needs, with their channel axis."""
+    return {node.input[0]: 1 for node in _weighted(model)}
+
+
+def _weighted(model: ModelProto) -> Iterator[NodeProto]:
+    """Nodes with a constant kernel and a constant bias that no other node shares."""
+    constants = {value.name for value in model.graph.initializer}
+    readers = [name for node in model.graph.node for name in node.input]
+    for node in model.graph.node:
+        own = len(node.input) == 3 and constants.issuperset(node.input[1:])
+        if node.op_type in ("Conv", "Gemm") and own and readers.count(node.input[2]) == 1:
+            yield node
+
+
+def _transposed(node: NodeProto) -> bool:
+    return any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
