@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edgeferry.app.accuracy import Probabilities, Tally
 from edgeferry.app.results import Result, results_document
-from edgeferry.artifact import SUFFIXES, Artifact, find_artifacts, open_artifact, require_contract
-from edgeferry.contract import Contract, InputSpec
+from edgeferry.app.subjects import Subject, artifact_subject, given_reference, reference_for
+from edgeferry.artifact import find_artifacts
+from edgeferry.contract import InputSpec
 from edgeferry.errors import EdgeferryError, ImageError, LabelError
 from edgeferry.images import to_input
 from edgeferry.labels import check_labels, read_labels
@@ -75,23 +76,6 @@ class EvaluationReport:
         return results_document("evaluate", self.results, notes)
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model to judge.
-
-    Attributes:
-        path: Its file.
-        format: Its format; ``keras`` for a trained model.
-        contract: Its contract; a trained model is held to its artifacts'.
-        size_bytes: Its size; None where it is no single file.
-    """
-
-    path: Path
-    format: str
-    contract: Contract
-    size_bytes: int | None
-
-
 def evaluate(
     paths: Sequence[str | Path], options: EvaluationOptions, progress: Progress = silent
 ) -> EvaluationReport:
@@ -109,10 +93,10 @@ def evaluate(
         EdgeferryError: If an artifact is damaged, the pictures or labels are not usable, or
             no artifact can be judged.
     """
-    artifacts = [_artifact_subject(artifact) for artifact in find_artifacts(paths)]
-    given = _given_reference(options.reference, artifacts)
+    artifacts = [artifact_subject(artifact) for artifact in find_artifacts(paths)]
+    given = given_reference(options.reference, artifacts)
     subjects = artifacts if given is None or given in artifacts else [given, *artifacts]
-    references = {each.path: _reference_for(each, artifacts, given) for each in subjects}
+    references = {each.path: reference_for(each, artifacts, given) for each in subjects}
     with tempfile.TemporaryDirectory(prefix="edgeferry-") as folder:
         evaluation = _Evaluation(subjects, references, options, Path(folder), progress)
         return evaluation.run()
@@ -129,7 +113,7 @@ class _Evaluation:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        contract = self.subjects[-1].contract
+        contract = self.subjects[-1].contract  # the last one is an artifact in any case
         file, labels = self.options.labels, contract.labels
         if file is not None:
             labels = read_labels(file)
@@ -229,34 +213,6 @@ class _Evaluation:
             return []
         first = next(iter(self.unreadable.values()))
         return [f"{len(self.unreadable)} of {len(self.pictures)} pictures skipped, e.g. {first}"]
-
-
-def _artifact_subject(artifact: Artifact) -> Subject:
-    contract = require_contract(artifact)
-    return Subject(artifact.path, artifact.format, contract, artifact.size_bytes)
-
-
-def _given_reference(path: Path | None, artifacts: Sequence[Subject]) -> Subject | None:
-    if path is None:
-        return None
-    if path.suffix.lower() in SUFFIXES:
-        subject = _artifact_subject(open_artifact(path))
-        return next((each for each in artifacts if each == subject), subject)
-    contract = artifacts[0].contract.with_artifact("fp32", "fp32")
-    contract = replace(contract, input=replace(contract.input, batch=None))
-    return Subject(path, "keras", contract, path.stat().st_size if path.is_file() else None)
-
-
-def _reference_for(
-    subject: Subject, artifacts: Sequence[Subject], given: Subject | None
-) -> Subject | None:
-    """What a subject is compared with; nothing, for a reference itself."""
-    if given is not None:
-        return None if subject is given else given
-    floats = [each for each in artifacts if each.contract.precision == "fp32"]
-    best = next((each for each in floats if each.format == subject.format), None)
-    best = best or next(iter(floats), None)
-    return None if best is subject else best
 
 
 def _runtime_asked(subject: Subject, options: EvaluationOptions) -> str | None:

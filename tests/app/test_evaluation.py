@@ -154,3 +154,19 @@ def test_sigmoid_heads_diverge_label_by_label():
 def test_probability_of_zero_keeps_the_divergence_finite():
     reference, own = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
     assert np.isfinite(divergences(reference, own, "softmax")).all()
+
+
+def test_trained_model_is_a_reference_with_a_row_of_its_own(exported):
+    options = EvaluationOptions(exported.pictures, reference=exported.keras_path)
+    report = evaluate([exported.folder], options)
+    source, *artifacts = report.results
+    right = exported.reference.argmax(1) == exported.classes
+    assert (source.artifact, source.format) == (exported.keras_path.name, "keras")
+    assert source.top1 == pytest.approx(100 * right.mean())
+    assert (source.agreement, len(artifacts)) == (None, 9)
+    by_name = {each.artifact: each for each in artifacts}
+    for result in artifacts:
+        assert result.images == len(exported.classes)
+        assert result.extra["reference"] == exported.keras_path.name
+        assert result.agreement >= {"fp32": 100, "fp16": 99, "int8": 98}[result.precision]
+    assert by_name["digits.fp32.onnx"].kl < by_name["digits.int8.onnx"].kl < 0.03
