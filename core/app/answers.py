@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeferry.app.results import Result, results_document
+from edgeferry.artifact import Artifact, open_artifact
 from edgeferry.errors import ImageError
 from edgeferry.runtimes.base import RuntimeOptions
-from edgeferry.runtimes.predictor import Predictor, load
+from edgeferry.runtimes.predictor import load
+from edgeferry.runtimes.registry import choose_runtime
 from edgeferry.runtimes.tasks import Prediction
 
 
@@ -32,7 +34,7 @@ class Answers:
 
 
 def answer(
-    artifact: Path,
+    path: Path,
     pictures: Sequence[Path],
     top_k: int,
     runtime: str | None,
@@ -46,29 +48,31 @@ def answer(
     """
     predictions: dict[str, list[Prediction]] = {}
     errors: dict[str, ImageError] = {}
-    with load(artifact, runtime, options.threads, options.execution, options.device) as predictor:
+    artifact = open_artifact(path)
+    chosen = choose_runtime(artifact.format, runtime)
+    with load(path, chosen, options.threads, options.execution, options.device) as predictor:
         for picture in pictures:
             try:
                 predictions[str(picture)] = predictor.predict(picture, top_k)
             except ImageError as error:
                 errors[str(picture)] = error
-        result = _result(artifact, predictor, predictions)
     if not predictions:
         raise next(iter(errors.values()))
     failures = {picture: str(error) for picture, error in errors.items()}
-    return Answers(result, predictions, failures)
+    return Answers(_result(artifact, chosen, predictions), predictions, failures)
 
 
-def _result(
-    artifact: Path, predictor: Predictor, predictions: dict[str, list[Prediction]]
-) -> Result:
+def _result(artifact: Artifact, runtime: str, predictions: dict[str, list[Prediction]]) -> Result:
     listed = [
         {"image": picture, "answers": [asdict(answer) for answer in answers]}
         for picture, answers in predictions.items()
     ]
     return Result(
-        artifact=artifact.name,
-        precision=predictor.contract.precision,
+        artifact=artifact.path.name,
+        format=artifact.format,
+        precision=artifact.precision,
+        runtime=runtime,
         images=len(predictions),
+        size_bytes=artifact.size_bytes,
         extra={"predictions": listed},
     )
