@@ -15,10 +15,12 @@ from edgeferry.app.export_options import ExportedArtifact, ExportOptions, Export
 from edgeferry.app.manifest import write_manifest
 from edgeferry.app.output_folder import staged_folder
 from edgeferry.artifact import find_artifacts
-from edgeferry.errors import EdgeferryError
+from edgeferry.contract import Contract
+from edgeferry.errors import EdgeferryError, LabelError
 from edgeferry.exporters.base import PreparedSource
 from edgeferry.exporters.processes import rebuilt_error, run_job
 from edgeferry.exporters.recipes import recipes_for
+from edgeferry.labels import match_label
 from edgeferry.progress import Progress, silent
 from edgeferry.threads import physical_cores
 
@@ -67,7 +69,7 @@ def export(
             artifacts=tuple(_exported(staging, output, seconds)),
             failures={what: str(error) for what, error in failures.items()},
             warnings=_warnings(pictures),
-            source_top1=_source_top1(staging, pictures, progress),
+            source_top1=_source_top1(staging, prepared, pictures, progress),
         )
         write_manifest(staging, prepared.contract, report)
     return report
@@ -189,3 +191,46 @@ def _exported(
             artifact.size_bytes,
             seconds[artifact.path.name],
         )
+
+
+def _warnings(pictures: CalibrationSet | None) -> tuple[str, ...]:
+    if pictures is None or not pictures.skipped:
+        return ()
+    shown = "; ".join(pictures.skipped[:3])
+    return (f"skipped {len(pictures.skipped)} calibration pictures: {shown}",)
+
+
+def _source_top1(
+    staging: Path, prepared: PreparedSource, pictures: CalibrationSet | None, progress: Progress
+) -> float | None:
+    """Percent right on labeled calibration pictures, so that a wrong preprocessing shows.
+
+    Asked of the first artifact written (float32 before int8), which answers as the source does.
+    """
+    from edgeferry.calibration.store import StoredPictures
+    from edgeferry.runtimes.predictor import load
+
+    if pictures is None or prepared.contract.head != "softmax":
+        return None
+    classes = _true_classes(pictures, prepared.contract)
+    if classes is None:
+        return None
+    right = 0
+    with load(find_artifacts([staging])[0].path) as predictor:
+        for done, (picture, true) in enumerate(
+            zip(StoredPictures(pictures.path), classes, strict=True), 1
+        ):
+            right += int(predictor.predict_proba(picture)[0].argmax()) == true
+            progress("checking on labeled pictures", done, pictures.images)
+    return 100 * right / pictures.images
+
+
+def _true_classes(pictures: CalibrationSet, contract: Contract) -> list[int] | None:
+    """The pictures' classes, None where their folders do not name the network's classes."""
+    try:
+        return [
+            match_label(name or "", contract.labels, contract.classes)
+            for name in pictures.class_names
+        ]
+    except LabelError:
+        return None
