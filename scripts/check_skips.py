@@ -1,0 +1,40 @@
+"""Fail on tests that were skipped and need not have been: ``check_skips.py JUNIT.xml``."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+from find_python import find_python  # noqa: E402
+
+
+def skipped(report: Path) -> Iterator[tuple[str, str]]:
+    """Name and reason of every skipped test."""
+    for case in ElementTree.parse(report).iter("testcase"):
+        for skip in case.iter("skipped"):
+            if skip.get("type") != "pytest.xfail":
+                yield f"{case.get('classname')}.{case.get('name')}", skip.get("message", "")
+
+
+def unavoidable(reason: str) -> bool:
+    """Whether this machine lacks what the test needs."""
+    if "Python 3.11" in reason:
+        return find_python("3.11") is None
+    return "EDGEFERRY_FIXTURES" in reason and "EDGEFERRY_FIXTURES" not in os.environ
+
+
+def main() -> None:
+    """Name the avoidable skips and exit 1; say nothing where there are none."""
+    avoidable = [
+        (name, reason) for name, reason in skipped(Path(sys.argv[1])) if not unavoidable(reason)
+    ]
+    for name, reason in avoidable:
+        print(f"skipped without need: {name}: {reason}", file=sys.stderr)
+    sys.exit(bool(avoidable))
+
+
+if __name__ == "__main__":
+    main()
