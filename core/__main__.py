@@ -1,6 +1,6 @@
 """``python -m edgeferry``."""
 
-from edgeferry.app.cli import main
+from edgeferry.app.entry import main
 
 if __name__ == "__main__":
     main()

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-from find_python import find_python  # noqa: E402
+from find_python import find_python
 
 
 def skipped(report: Path) -> Iterator[tuple[str, str]]:
