@@ -26,7 +26,9 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(
-    ("bare_python", "extra"), [(extra, extra) for extra in SUFFIXES], indirect=["bare_python"]
+    ("bare_python", "extra"),
+    [pytest.param(extra, extra, id=extra) for extra in SUFFIXES],
+    indirect=["bare_python"],
 )
 def test_one_extra_is_enough_to_predict(
     bare_python: str, extra: str, exported: Any, tmp_path: Path
@@ -44,7 +46,9 @@ def test_one_extra_is_enough_to_predict(
 
 
 @pytest.mark.parametrize(
-    ("bare_python", "extra"), [(extra, extra) for extra in SUFFIXES], indirect=["bare_python"]
+    ("bare_python", "extra"),
+    [pytest.param(extra, extra, id=extra) for extra in SUFFIXES],
+    indirect=["bare_python"],
 )
 def test_another_format_names_the_extra_it_needs(
     bare_python: str, extra: str, exported: Any
