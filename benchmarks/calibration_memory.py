@@ -5,6 +5,7 @@ its peak while it reads the pictures, minus what it held right before the first 
 """
 
 import argparse
+import ctypes
 import json
 import subprocess
 import sys
@@ -35,6 +36,8 @@ class WatchedPictures(StoredPictures):
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Each picture, uint8 ``[1, height, width, channels]``."""
         if not self.before:
+            # What the conversion has freed goes back first, lest calibration hide in it.
+            ctypes.CDLL(None).malloc_trim(0)
             self.before = memory_mb("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from here
         try:
