@@ -20,7 +20,7 @@ def skipped(report: Path) -> Iterator[tuple[str, str]]:
 def unavoidable(reason: str) -> bool:
     """Whether this machine lacks what the test needs."""
     if "tflite_runtime" in reason or "tflite-runtime is not installed" in reason:
-        return True  # it cannot live beside the exporters; the bare environments cover it
+        return True  # cannot live beside the exporters; test_tflite_runtime.py runs them apart
     if "Python 3.11" in reason:
         return find_python("3.11") is None
     return "EDGEFERRY_FIXTURES" in reason and "EDGEFERRY_FIXTURES" not in os.environ
