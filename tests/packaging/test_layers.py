@@ -28,6 +28,6 @@ def test_an_import_that_points_upward_is_found(installed: Path, tmp_path: Path) 
 
 def _lint(site: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    command = [sys.executable, "-c", code, "--config", str(ROOT / "pyproject.toml"), "--no-cache"]
+    command = [sys.executable, "-c", code, str(ROOT / "pyproject.toml"), "--no-cache"]
     environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "200"}
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
