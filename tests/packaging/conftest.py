@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +41,12 @@ def bare_python(request: pytest.FixtureRequest, wheel: Path) -> str:
     """
     extra: str = request.param
     python = _python_for(extra)
-    folder = ROOT / ".cache" / "bare" / f"{extra or 'base'}-{_fingerprint(python)}"
+    name = extra or "base"
+    folder = ROOT / ".cache" / "bare" / f"{name}-{_fingerprint(python)}"
     inside = str(folder / "bin" / "python")
     if not (folder / "complete").exists():
+        for outdated in folder.parent.glob(f"{name}-{'[0-9a-f]' * 12}"):
+            shutil.rmtree(outdated)
         run([python, "-m", "venv", "--clear", str(folder)])
         wanted = f"{wheel}[{extra}]" if extra else str(wheel)
         pip(inside, "--constraint", str(_constraints(folder, extra)), wanted)

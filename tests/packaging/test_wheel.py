@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+METADATA = f"edgeferry-{PROJECT['version']}.dist-info"
 ROOMS = {"calibration": "calibration", "devices": "devices", "exporters": "exporters"}
 ROOMS |= {"runtimes": "runtimes", "core": ""}
 
@@ -22,7 +25,7 @@ def names(wheel: Path) -> set[str]:
 
 
 def test_one_package_and_nothing_beside_it(names: set[str]) -> None:
-    assert {name.split("/")[0] for name in names} == {"edgeferry", "edgeferry-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"edgeferry", METADATA}
 
 
 def test_every_module_of_every_room_ships(names: set[str]) -> None:
@@ -41,7 +44,7 @@ def test_no_test_ships(names: set[str]) -> None:
     [
         "edgeferry/py.typed",
         "edgeferry/app/results.schema.json",
-        "edgeferry-0.1.0.dist-info/licenses/LICENSE",
+        f"{METADATA}/licenses/LICENSE",
     ],
 )
 def test_what_is_no_module_ships_too(names: set[str], name: str) -> None:
