@@ -4,19 +4,18 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeferry.calibration.arrays import ArrayFile, open_array
-from edgeferry.calibration.sampling import sample_indices, sample_order
+from edgeferry.calibration.arrays import open_array
+from edgeferry.calibration.sources import Candidate, open_source
 from edgeferry.contract import InputSpec
 from edgeferry.errors import CalibrationError, ImageError
+from edgeferry.files import atomic_path
 from edgeferry.images import to_input
-from edgeferry.pictures import find_pictures
 from edgeferry.progress import Progress, silent
-
-_ARRAY_SUFFIXES = (".npy", ".npz")
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,6 @@ class StoredPictures:
             yield picture[None]
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    name: str
-    class_name: str | None
-    picture: Path | NDArray[np.uint8]
-
-
 def write_calibration(
     source: Path,
     spec: InputSpec,
@@ -74,75 +66,79 @@ def write_calibration(
 ) -> CalibrationSet:
     """Sample and decode calibration pictures; memory does not grow with their number.
 
+    A picture that cannot be read is skipped, and replaced where there are more of them.
+
     Args:
-        source: A folder of pictures, flat or one sub-folder for each class, a CSV of
-            ``file,label``, or a ``.npy`` or ``.npz`` array, uint8 ``[N, H, W(, C)]``.
+        source: What ``open_source`` takes.
         spec: The network's input; arrays of just its size are taken as they are.
-        count: Largest number of pictures.
+        count: Largest number of pictures, at least 1.
         seed: For the sample.
-        destination: The ``.npy`` file to write.
+        destination: The ``.npy`` file to write; nothing stays there after an error.
         progress: Told after each picture.
 
     Raises:
-        CalibrationError: If no picture can be read.
+        CalibrationError: If there are no pictures, or none that can be read.
+        OutputError: If the destination cannot be written.
     """
-    candidates, total = _candidates(source, count, seed)
-    digest, names, skipped = hashlib.sha256(), [], []
-    with destination.open("wb") as file:
-        _write_header(file, 0, spec)
-        for candidate in candidates:
-            try:
-                pixels = _prepared(candidate.picture, spec)
-            except ImageError as error:
-                skipped.append(f"{candidate.name}: {error.problem}")
-                continue
-            file.write(pixels.data)
-            digest.update(pixels.data)
-            names.append(candidate.class_name)
-            progress("decoding calibration pictures", len(names), total)
-            if len(names) == count:
-                break
-        file.seek(0)
-        _write_header(file, len(names), spec)
-    if not names:
-        raise CalibrationError(
-            f"none of the {len(skipped)} pictures in {source} can be read", skipped[0]
-        )
+    pictures = open_source(source)
+    writer = _Writer(spec, min(count, len(pictures)), progress)
+    with atomic_path(destination) as temporary:
+        with temporary.open("wb") as file:
+            writer.write(file, pictures.sample(count, seed))
+        if not writer.class_names:
+            raise CalibrationError(
+                f"none of the {len(pictures)} pictures in {source} can be read", writer.skipped[0]
+            )
     return CalibrationSet(
-        destination, len(names), tuple(skipped), digest.hexdigest(), tuple(names)
+        destination,
+        len(writer.class_names),
+        tuple(writer.skipped),
+        writer.digest.hexdigest(),
+        tuple(writer.class_names),
     )
 
 
-def _candidates(source: Path, count: int, seed: int) -> tuple[Iterable[_Candidate], int]:
-    """Pictures in the order to take them, and how many are wanted."""
-    if source.suffix.lower() in _ARRAY_SUFFIXES and source.is_file():
-        array = open_array(source)
-        return _array_candidates(array, count, seed), min(count, len(array))
-    try:
-        pictures = find_pictures(source)
-    except ImageError as error:
-        raise CalibrationError(f"no calibration pictures: {error.problem}", error.remedy) from error
-    chosen = sample_order(pictures, seed)
-    named = (_Candidate(picture.path.name, picture.class_name, picture.path) for picture in chosen)
-    return named, min(count, len(pictures))
+class _Writer:
+    """Writes pictures as one array until there are enough, and keeps account of them."""
 
+    def __init__(self, spec: InputSpec, wanted: int, progress: Progress) -> None:
+        self.digest = hashlib.sha256()
+        self.class_names: list[str | None] = []
+        self.skipped: list[str] = []
+        self._spec = spec
+        self._wanted = wanted
+        self._progress = progress
 
-def _array_candidates(array: ArrayFile, count: int, seed: int) -> Iterator[_Candidate]:
-    chosen = set(sample_indices(len(array), count, seed))
-    for index, picture in enumerate(array):
-        if index in chosen:
-            yield _Candidate(f"picture {index}", None, picture)
+    def write(self, file: BinaryIO, candidates: Iterable[Candidate]) -> None:
+        self._write_header(file)
+        for candidate in candidates:
+            try:
+                pixels = _prepared(candidate.picture, self._spec)
+            except ImageError as error:
+                self.skipped.append(error.problem)
+                continue
+            file.write(pixels.data)
+            self.digest.update(pixels.data)
+            self.class_names.append(candidate.class_name)
+            done = len(self.class_names)
+            self._progress("decoding calibration pictures", done, self._wanted)
+            if done == self._wanted:
+                break
+        file.seek(0)
+        self._write_header(file)
+
+    def _write_header(self, file: BinaryIO) -> None:
+        """A ``.npy`` header; the format pads it, so that the count can be filled in later."""
+        shape = (len(self.class_names), *self._spec.shape[1:])
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
 
 
 def _prepared(picture: Path | NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    if isinstance(picture, np.ndarray) and picture.shape == spec.shape[1:]:
-        return picture
+    """A picture for the network; an array that has its size already is neither scaled nor cut."""
+    if isinstance(picture, np.ndarray):
+        shaped = picture if picture.ndim == 3 else picture[..., None]
+        if shaped.shape == spec.shape[1:]:
+            return shaped
     return to_input(picture, spec)
-
-
-def _write_header(file: object, count: int, spec: InputSpec) -> None:
-    """A ``.npy`` header; the format pads it, so that the count can be filled in later."""
-    np.lib.format.write_array_header_1_0(
-        file,
-        {"descr": "|u1", "fortran_order": False, "shape": (count, *spec.shape[1:])},
-    )

@@ -8,14 +8,15 @@ from __future__ import annotations
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from edgeferry.contract import InputSpec
-from edgeferry.errors import ImageError
+from edgeferry.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -33,10 +34,25 @@ _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_WARNING_FILTERS = Lock()
 
 
 def to_input(picture: ImageLike, spec: InputSpec, color: Color = "rgb") -> NDArray[np.uint8]:
     """Bring a picture to the network's input.
+
+    Turned upright by its EXIF orientation; what is transparent shows white, as in a viewer;
+    16 bits become 8 (65535 is white); floats are taken for 0 to 255, or for 0 to 1 where none
+    is above 1. Color profiles are not applied.
 
     Args:
         picture: What to bring there. Arrays are uint8 and go the same way as files, also
@@ -51,12 +67,13 @@ def to_input(picture: ImageLike, spec: InputSpec, color: Color = "rgb") -> NDArr
         ImageError: If it cannot be read as a picture, or is larger than Pillow takes for safe.
     """
     image = open_picture(picture, color)
+    if 0 in image.size:
+        raise ImageError(f"{_name(picture)} is empty: {image.width} x {image.height} pixels")
     try:
-        image = _with_channels(image, spec.channels)
-        pixels = np.asarray(_resized(image, spec))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(f"{_name(picture)} cannot be decoded: {error}") from error
-    return np.ascontiguousarray(pixels.reshape(spec.height, spec.width, spec.channels))
+        pixels = np.array(_resized(_with_channels(image, spec.channels), spec))
+    except (OSError, ValueError, MemoryError) as error:
+        raise ImageError(f"cannot convert {_name(picture)}: {_reason(error)}") from error
+    return pixels.reshape(spec.height, spec.width, spec.channels)
 
 
 def open_picture(picture: ImageLike, color: Color = "rgb") -> Image.Image:
@@ -67,20 +84,13 @@ def open_picture(picture: ImageLike, color: Color = "rgb") -> Image.Image:
     """
     if isinstance(picture, np.ndarray):
         return _from_array(picture, color)
-    if isinstance(picture, Image.Image):
-        return ImageOps.exif_transpose(picture)
-    if not isinstance(picture, str | Path | bytes):
+    if not isinstance(picture, str | Path | bytes | Image.Image):
         raise ImageError(
             f"cannot take a {type(picture).__name__} for a picture",
             "Give a path, the bytes of an image file, a PIL image, or a uint8 array",
         )
-    source = BytesIO(picture) if isinstance(picture, bytes) else picture
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(source) as image:
-                image.load()
-                return ImageOps.exif_transpose(image)
+        return _opened(picture)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ImageError(
             f"{_name(picture)} is too large to be decoded safely "
@@ -89,40 +99,76 @@ def open_picture(picture: ImageLike, color: Color = "rgb") -> Image.Image:
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{_name(picture)} is no picture that Pillow can read") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"cannot read {_name(picture)}: {reason}") from error
+    except Exception as error:  # a damaged file leads Pillow's decoders to raise anything
+        raise ImageError(f"cannot read {_name(picture)}: {_reason(error)}") from error
+
+
+def _opened(picture: str | Path | bytes | Image.Image) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return _upright(picture)
+    with BytesIO(picture) if isinstance(picture, bytes) else open(picture, "rb") as file:
+        return _upright(_identified(file))
+
+
+def _identified(file: IO[bytes]) -> Image.Image:
+    """Read the header alone; a bomb is refused here, before anything is decoded."""
+    # The filters are global: without the lock, threads would restore each other's.
+    with _WARNING_FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(file)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a damaged EXIF block raises anything, and does not spoil the picture
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _from_array(pixels: NDArray[np.uint8], color: Color) -> Image.Image:
     if pixels.dtype != np.uint8:
-        raise ImageError(f"a picture array must be uint8, not {pixels.dtype}")
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
-    if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
-        raise ImageError(f"a picture array must be [H, W] or [H, W, 1, 3 or 4], not {pixels.shape}")
-    if color == "bgr" and pixels.ndim == 3:
-        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
-    return Image.fromarray(np.ascontiguousarray(pixels))
+        raise ImageError(
+            f"a picture array must be uint8, not {pixels.dtype}",
+            "Scale it to 0 to 255 and convert it: array.astype('uint8')",
+        )
+    if color not in ("rgb", "bgr"):
+        raise UsageError(f"color must be rgb or bgr, not {color!r}")
+    shape = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
+    if len(shape) != 3 or shape[2] not in _MODES or pixels.size == 0:
+        raise ImageError(
+            f"a picture array must be [H, W] or [H, W, 1, 3 or 4], not {list(pixels.shape)}"
+        )
+    mode = _MODES[shape[2]]
+    order = mode.replace("RGB", "BGR") if color == "bgr" else mode
+    pixels = np.ascontiguousarray(pixels)
+    return Image.frombuffer(mode, (shape[1], shape[0]), pixels, "raw", order, 0, 1)
 
 
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:
-    """RGB or grayscale; what is transparent shows white, as viewers show it."""
-    mode = "RGB" if channels == 3 else "L"
-    if image.mode in _SIXTEEN_BIT:
-        image = _from_sixteen_bit(image)
-    elif image.mode == "F":
-        image = Image.fromarray(np.clip(np.rint(np.asarray(image)), 0, 255).astype(np.uint8))
+    """RGB or grayscale, 8 bits, without transparency."""
+    image = _with_eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image if image.mode == mode else image.convert("RGB").convert(mode)
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    mode = _MODES[channels]
+    return image if image.mode == mode else image.convert(mode)
 
 
-def _from_sixteen_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    return Image.fromarray(np.clip(np.rint(values / 257), 0, 255).astype(np.uint8))
+def _with_eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT:
+        values = np.asarray(image) / np.float32(257)
+    elif image.mode == "F":
+        values = np.nan_to_num(np.asarray(image))
+        values = values * 255 if values.max() <= 1 else values
+    else:
+        return image
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 def _resized(image: Image.Image, spec: InputSpec) -> Image.Image:
@@ -138,20 +184,23 @@ def _resized(image: Image.Image, spec: InputSpec) -> Image.Image:
 def _cropped(
     image: Image.Image, size: tuple[int, int], crop_ratio: float, resample: Image.Resampling
 ) -> Image.Image:
-    """Scale until the size divided by the crop ratio is covered, and crop the center."""
+    """Scale until the size divided by the crop ratio is covered, and crop the center.
+
+    Only the part that survives the crop is scaled: faster, the same picture, and a strip of a
+    picture does not become a giant on the way.
+    """
     covered = [round(side / crop_ratio) for side in size]
     scale = max(side / own for side, own in zip(covered, image.size, strict=True))
-    scaled = [
-        max(round(own * scale), side) for own, side in zip(image.size, size, strict=True)
-    ]
-    left, top = ((a - b) // 2 for a, b in zip(scaled, size, strict=True))
-    image = image.resize((scaled[0], scaled[1]), resample)
-    return image.crop((left, top, left + size[0], top + size[1]))
+    low, high = [], []
+    for own, side in zip(image.size, size, strict=True):
+        scaled = max(round(own * scale), side)
+        start = (scaled - side) // 2
+        low.append(start * own / scaled)
+        high.append(min((start + side) * own / scaled, own))
+    return image.resize(size, resample, (low[0], low[1], high[0], high[1]))
 
 
-def _padded(
-    image: Image.Image, size: tuple[int, int], resample: Image.Resampling
-) -> Image.Image:
+def _padded(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
     scale = min(side / own for side, own in zip(size, image.size, strict=True))
     width, height = (max(1, round(own * scale)) for own in image.size)
     canvas = Image.new(image.mode, size)
@@ -162,3 +211,7 @@ def _padded(
 
 def _name(picture: ImageLike) -> str:
     return str(picture) if isinstance(picture, str | Path) else "the picture"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

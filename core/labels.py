@@ -3,7 +3,8 @@
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from edgeferry.errors import LabelError
@@ -12,16 +13,23 @@ from edgeferry.errors import LabelError
 def read_labels(path: Path) -> tuple[str, ...]:
     """Read labels: one a line, or JSON (a list, or an object from index to label).
 
+    Args:
+        path: UTF-8 text, or JSON where it is named ``.json``. Blank lines at the end are
+            not labels; between others they are empty ones, so that the count stays true.
+
     Raises:
         LabelError: If the file cannot be read or holds no labels.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        labels = _from_json(text) if path.suffix.lower() == ".json" else text.splitlines()
+        labels = _from_json(text) if path.suffix.lower() == ".json" else text.split("\n")
     except OSError as error:
         raise LabelError(f"cannot read the labels {path}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise LabelError(f"{path} holds no labels: {error}") from error
+    except ValueError as error:
+        raise LabelError(
+            f"{path} holds no labels: {error}",
+            "UTF-8 text with one label a line is expected, or .json with a list of labels",
+        ) from error
     while labels and not labels[-1].strip():
         labels.pop()
     if not labels:
@@ -32,6 +40,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def _from_json(text: str) -> list[str]:
     data = json.loads(text)
     if isinstance(data, dict):
+        missing = [index for index in range(len(data)) if str(index) not in data]
+        if missing:
+            raise ValueError(f"its object of {len(data)} labels has none for index {missing[0]}")
         data = [data[str(index)] for index in range(len(data))]
     if not isinstance(data, list) or not all(isinstance(label, str) for label in data):
         raise ValueError("expected a list of strings, or an object from index to label")
@@ -54,41 +65,56 @@ def check_labels(labels: Sequence[str], classes: int) -> None:
 def match_label(name: str, labels: Sequence[str] | None, classes: int) -> int:
     """The class that a name means: a label, one of a label's synonyms, or a class index.
 
+    Case, spaces, underscores and hyphens do not matter, nor do leading zeros. A label goes
+    before an index, and where every label is a number, numbers are labels only.
+
     Args:
         name: E.g. a folder's name: ``tench``, ``great_white_shark``, ``007``.
         labels: The network's labels; synonyms in one are separated by commas.
         classes: Number of classes.
 
     Raises:
-        LabelError: If it matches nothing; the nearest labels are listed.
+        LabelError: If it matches nothing, or several classes; the nearest labels are listed.
     """
-    known = _index(labels or ())
-    found = known.get(_plain(name), ())
+    known = _index(tuple(labels or ()))
+    plain = _plain(name)
+    found = known.get(plain, ())
     if len(found) == 1:
         return found[0]
-    if name.strip().isdecimal() and int(name) < classes:
-        return int(name)
+    numbered = bool(known) and all(label.isdecimal() for label in known)
+    if plain.isdecimal() and int(plain) < classes and not numbered:
+        return int(plain)
     if found:
-        raise LabelError(f"{name!r} means several classes: {', '.join(map(str, found))}")
+        raise LabelError(
+            f"{name!r} means several classes: {', '.join(map(str, found))}",
+            "Name it by class index",
+        )
+    raise _unknown(name, labels or (), known, classes)
+
+
+def _unknown(
+    name: str, labels: Sequence[str], known: Mapping[str, tuple[int, ...]], classes: int
+) -> LabelError:
     near = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.3)
-    nearest = ", ".join(repr((labels or ())[known[n][0]]) for n in near)
-    raise LabelError(
+    nearest = dict.fromkeys(repr(labels[index]) for each in near for index in known[each])
+    return LabelError(
         f"{name!r} is no label, and no class index below {classes}",
-        f"The nearest labels: {nearest}" if nearest else "",
+        f"The nearest labels: {', '.join(nearest)}" if nearest else "",
     )
 
 
-def _index(labels: Sequence[str]) -> dict[str, tuple[int, ...]]:
+@lru_cache(maxsize=4)
+def _index(labels: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
     """Classes by plain label and by plain synonym; a whole label goes before a synonym."""
     synonyms: dict[str, tuple[int, ...]] = {}
-    for index, label in enumerate(labels):
-        for name in {_plain(part) for part in label.split(",")}:
-            synonyms[name] = (*synonyms.get(name, ()), index)
     whole: dict[str, tuple[int, ...]] = {}
     for index, label in enumerate(labels):
         whole[_plain(label)] = (*whole.get(_plain(label), ()), index)
+        for name in {_plain(part) for part in label.split(",")}:
+            synonyms[name] = (*synonyms.get(name, ()), index)
     return {**synonyms, **whole}
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+    plain = re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", name).strip().casefold()
+    return str(int(plain)) if plain.isdecimal() else plain
