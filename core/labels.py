@@ -65,8 +65,9 @@ def check_labels(labels: Sequence[str], classes: int) -> None:
 def match_label(name: str, labels: Sequence[str] | None, classes: int) -> int:
     """The class that a name means: a label, one of a label's synonyms, or a class index.
 
-    Case, spaces, underscores and hyphens do not matter, nor do leading zeros. A label goes
-    before an index, and where every label is a number, numbers are labels only.
+    Case, spaces, underscores and hyphens do not matter, nor do leading zeros; only where the
+    name means several classes does the one whose label it spells exactly go first. A label
+    goes before an index, and where every label is a number, numbers are labels only.
 
     Args:
         name: E.g. a folder's name: ``tench``, ``great_white_shark``, ``007``.
@@ -81,6 +82,8 @@ def match_label(name: str, labels: Sequence[str] | None, classes: int) -> int:
     found = known.get(plain, ())
     if len(found) == 1:
         return found[0]
+    if labels and list(labels).count(name) == 1:
+        return list(labels).index(name)
     numbered = bool(known) and all(label.isdecimal() for label in known)
     if plain.isdecimal() and int(plain) < classes and not numbered:
         return int(plain)
@@ -105,14 +108,12 @@ def _unknown(
 
 @lru_cache(maxsize=4)
 def _index(labels: tuple[str, ...]) -> Mapping[str, tuple[int, ...]]:
-    """Classes by plain label and by plain synonym; a whole label goes before a synonym."""
-    synonyms: dict[str, tuple[int, ...]] = {}
-    whole: dict[str, tuple[int, ...]] = {}
-    for index, label in enumerate(labels):
-        whole[_plain(label)] = (*whole.get(_plain(label), ()), index)
-        for name in {_plain(part) for part in label.split(",")}:
-            synonyms[name] = (*synonyms.get(name, ()), index)
-    return {**synonyms, **whole}
+    """Classes by plain label, and by plain synonym."""
+    index: dict[str, tuple[int, ...]] = {}
+    for number, label in enumerate(labels):
+        for name in {_plain(label), *map(_plain, label.split(","))}:
+            index[name] = (*index.get(name, ()), number)
+    return index
 
 
 def _plain(name: str) -> str:

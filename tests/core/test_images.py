@@ -1,5 +1,6 @@
 """Any picture to the network's input, against Pillow and numpy."""
 
+import contextlib
 import struct
 import threading
 import warnings
@@ -335,17 +336,23 @@ def test_a_bomb_is_refused_before_its_pixels_are_read():
         )
 
 
-def test_threads_leave_the_warning_filters_alone():
+def test_threads_never_change_the_warning_filters_at_once(monkeypatch):
     data = encoded(Image.fromarray(noise(8, 8)))
     before = list(warnings.filters)
+    meeting = threading.Barrier(2)
+    met = []
+    identify = Image.open
 
-    def work():
-        for _ in range(50):
-            to_input(data, SQUASH)
+    def watched(file):  # runs while the filters are changed
+        with contextlib.suppress(threading.BrokenBarrierError):
+            met.append(meeting.wait(0.2))
+        return identify(file)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    monkeypatch.setattr(Image, "open", watched)
+    threads = [threading.Thread(target=to_input, args=(data, SQUASH)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert not met
     assert warnings.filters == before

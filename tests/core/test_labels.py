@@ -82,8 +82,11 @@ def test_label_synonym_or_index(name, index):
     assert match_label(name, IMAGENET, 7) == index
 
 
-def test_a_whole_label_goes_before_another_one_s_synonym():
-    assert match_label("crab", ("king crab, crab", "crab"), 2) == 1
+def test_an_exact_label_goes_before_another_one_s_synonym():
+    labels = ("Cardigan, Cardigan Welsh corgi", "cardigan")
+    assert match_label("cardigan", labels, 2) == 1
+    with pytest.raises(LabelError, match="0, 1"):  # the dog or the garment?
+        match_label("Cardigan", labels, 2)
 
 
 def test_a_name_of_several_classes_is_refused_with_their_indices():
