@@ -94,9 +94,7 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def missing_dependency(
-    what: str, modules: tuple[str, ...], extra: str
-) -> MissingDependencyError:
+def missing_dependency(what: str, modules: tuple[str, ...], extra: str) -> MissingDependencyError:
     """The error for something that needs packages which are not installed."""
     remedy = f"pip install 'edgeferry[{extra}]'" if extra else f"pip install {' '.join(modules)}"
     return MissingDependencyError(f"{what} needs {', '.join(modules)}: not installed here", remedy)
