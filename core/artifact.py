@@ -1,12 +1,12 @@
 """Exported files: what they are and the contract inside them, read without any engine."""
 
 import os
-from xml.etree import ElementTree
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import get_args
+from xml.etree import ElementTree
 
 from edgeferry.contract import Contract, Format, Precision
 from edgeferry.errors import ArtifactError, ContractError

@@ -1,5 +1,8 @@
 """The errors edgeferry raises: each says what is wrong, with what, and what to do about it."""
 
+import traceback
+from collections.abc import Mapping
+
 
 class EdgeferryError(Exception):
     """Base of every error meant for the user; its text is one or two plain lines.
@@ -53,3 +56,35 @@ class MissingDependencyError(EdgeferryError):
 
 class EngineError(EdgeferryError):
     """An inference engine or converter refused or failed."""
+
+
+def described_error(error: Exception, doing: str) -> dict[str, str]:
+    """An error as plain data, for the process that waits for an answer.
+
+    Args:
+        error: Any; a foreign one becomes an ``EngineError``.
+        doing: What failed, for the text of a foreign one.
+    """
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, EdgeferryError):
+        own = {"type": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
+    else:
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        problem = f"{doing} failed: {type(error).__name__}: {first_line}"
+        own = {"type": EngineError.__name__, "problem": problem, "remedy": ""}
+    return {**own, "trace": trace}
+
+
+def rebuilt_error(content: Mapping[str, str]) -> EdgeferryError:
+    """The error that ``described_error`` described."""
+    kinds = {kind.__name__: kind for kind in EdgeferryError.__subclasses__()}
+    error = kinds.get(content["type"], EngineError)(content["problem"], content["remedy"])
+    error.add_note(content["trace"])
+    return error
+
+
+def process_ending(code: int) -> str:
+    """How a child process ended that gave no answer, in words."""
+    if code == -9:
+        return "signal 9: probably out of memory"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

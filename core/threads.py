@@ -5,6 +5,8 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from edgeferry.system import control_groups, read_text
+
 
 def physical_cores(root: Path = Path("/"), cpus: Collection[int] | None = None) -> int:
     """Count the physical cores that this process may use.
@@ -19,12 +21,13 @@ def physical_cores(root: Path = Path("/"), cpus: Collection[int] | None = None) 
     Returns:
         At least 1.
     """
-    usable = _usable_cpus() if cpus is None else cpus
+    usable = usable_cpus() if cpus is None else cpus
     cores = {_siblings(root, cpu) for cpu in usable}
     return max(1, min([len(cores), *_quotas(root)]))
 
 
-def _usable_cpus() -> Collection[int]:
+def usable_cpus() -> Collection[int]:
+    """The logical processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return range(os.cpu_count() or 1)
@@ -33,36 +36,14 @@ def _usable_cpus() -> Collection[int]:
 def _siblings(root: Path, cpu: int) -> str:
     """The logical processors on the core of this one; itself where the system does not tell."""
     topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
-    return _read(topology / "thread_siblings_list") or str(cpu)
+    return read_text(topology / "thread_siblings_list") or str(cpu)
 
 
 def _quotas(root: Path) -> Iterator[int]:
-    for folder in _control_groups(root):
-        quota, period = _read(folder / "cpu.max").split() or ("max", "1")
+    for folder in control_groups(root, "cpu"):
+        quota, period = read_text(folder / "cpu.max").split() or ("max", "1")
         if quota == "max":
-            quota = _read(folder / "cpu.cfs_quota_us") or "-1"
-            period = _read(folder / "cpu.cfs_period_us") or "1"
+            quota = read_text(folder / "cpu.cfs_quota_us") or "-1"
+            period = read_text(folder / "cpu.cfs_period_us") or "1"
         if int(quota) > 0:
             yield math.ceil(int(quota) / int(period))
-
-
-def _control_groups(root: Path) -> Iterator[Path]:
-    """Folders of the groups this process is in, and of all above them (versions 2 and 1)."""
-    mounts = {"": "sys/fs/cgroup", "cpu": "sys/fs/cgroup/cpu"}
-    for line in (_read(root / "proc/self/cgroup") or "0::/\n0:cpu:/").splitlines():
-        _, controllers, group = line.split(":", 2)
-        for controller in controllers.split(","):
-            if controller in mounts:
-                relative = Path(group.lstrip("/"))
-                yield from (root / mounts[controller] / each for each in _upward(relative))
-
-
-def _upward(group: Path) -> list[Path]:
-    return [group, *group.parents] if group.parts else [group]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

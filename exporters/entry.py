@@ -37,7 +37,9 @@ class Entry:
     flip: bool
 
 
-def fold_entry(graph: Graph, source_input: str, normalization: Normalization, channels: int) -> Entry:
+def fold_entry(
+    graph: Graph, source_input: str, normalization: Normalization, channels: int
+) -> Entry:
     """Fold the preprocessing into the graph's first convolution, as far as that is exact.
 
     Args:

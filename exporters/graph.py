@@ -129,7 +129,9 @@ def _constant_nodes(graph: Graph) -> set[str]:
     constant: set[str] = set()
     for name in _topological(graph):
         node = graph.nodes[name]
-        computed = node.input and all(_node_name(i) in constant and ":" not in i for i in node.input)
+        computed = node.input and all(
+            _node_name(i) in constant and ":" not in i for i in node.input
+        )
         if node.op == "Const" or (computed and node.op not in _INPUTS and not _is_random(node)):
             constant.add(name)
     return constant

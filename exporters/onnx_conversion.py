@@ -16,7 +16,7 @@ from edgeferry.exporters.graph import KERNEL, Array
 from edgeferry.exporters.onnx_padding import fold_padding
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import ModelProto
     from tensorflow import GraphDef
 
 OPSET = 17

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from edgeferry.artifact import METADATA_NAME
 from edgeferry.calibration.ranges import Range
 from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
 from edgeferry.exporters.base import Calibration, Exporter, versions_of
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
 from edgeferry.exporters.statistics import collect
-from edgeferry.artifact import METADATA_NAME
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -33,7 +33,11 @@ class OnnxExporter(Exporter["ModelProto"]):
         return convert(self.source.graph, self.source.contract)
 
     def export(
-        self, prepared: ModelProto, recipe: Recipe, calibration: Calibration | None, destination: Path
+        self,
+        prepared: ModelProto,
+        recipe: Recipe,
+        calibration: Calibration | None,
+        destination: Path,
     ) -> None:
         """Write one artifact."""
         model = prepared

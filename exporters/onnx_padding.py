@@ -54,9 +54,7 @@ def _add_pads(pool: NodeProto, amounts: list[int]) -> None:
 def _constant(model: ModelProto, name: str) -> Any:
     from onnx import numpy_helper
 
-    return next(
-        (numpy_helper.to_array(v) for v in model.graph.initializer if v.name == name), None
-    )
+    return next((numpy_helper.to_array(v) for v in model.graph.initializer if v.name == name), None)
 
 
 def _readers(model: ModelProto, name: str) -> list[NodeProto]:

@@ -80,7 +80,9 @@ def _advanced(method: str) -> Any:
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     if method not in RANGE_METHODS:
-        raise UsageError(f"unknown calibration method {method!r}; known: {', '.join(RANGE_METHODS)}")
+        raise UsageError(
+            f"unknown calibration method {method!r}; known: {', '.join(RANGE_METHODS)}"
+        )
     estimator = getattr(RangeEstimatorParametersSet, RANGE_METHODS[method])
     return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=estimator)
 
@@ -92,8 +94,10 @@ def float_scope(model: Model, contract: Contract) -> Any:
     names = [
         op.get_friendly_name()
         for op in model.get_ordered_ops()
-        if op.get_friendly_name().startswith(f"{ENTRY_SCOPE}/")
-        and op.get_type_name() != "Constant"
+        if (
+            op.get_friendly_name().startswith(f"{ENTRY_SCOPE}/")
+            and op.get_type_name() != "Constant"
+        )
         or op.get_friendly_name() == contract.output_name
     ]
     return nncf.IgnoredScope(names=names, validate=False)

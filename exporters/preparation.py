@@ -119,7 +119,9 @@ def input_spec(trained: TrainedModel, options: PreparationOptions) -> InputSpec:
             f"{trained.name} takes pictures of any size", "Fix one with --size, e.g. --size 224"
         )
     if told is not None and any(a not in (None, b) for a, b in zip(own, told, strict=True)):
-        raise UsageError(f"{trained.name} takes {own[0]}x{own[1]} pictures, not {told[0]}x{told[1]}")
+        raise UsageError(
+            f"{trained.name} takes {own[0]}x{own[1]} pictures, not {told[0]}x{told[1]}"
+        )
     height, width = (a or b for a, b in zip(own, told or own, strict=True))
     return InputSpec(int(height), int(width), int(shape[3]), options.batch, options.resize)
 
@@ -144,9 +146,7 @@ def freeze(trained: TrainedModel, spec: InputSpec) -> tuple[Graph, str, int]:
     return graph, frozen.inputs[0].op.name, classes
 
 
-def assemble(
-    graph: Graph, entry: Entry, head: HeadCut, spec: InputSpec, classes: int
-) -> GraphDef:
+def assemble(graph: Graph, entry: Entry, head: HeadCut, spec: InputSpec, classes: int) -> GraphDef:
     """Put the contract's two ends on the network: uint8 ``image`` in, ``probabilities`` out."""
     import tensorflow as tf
 

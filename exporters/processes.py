@@ -14,8 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import IO, Any
 
-from edgeferry import errors
-from edgeferry.errors import EdgeferryError, EngineError
+from edgeferry.errors import EngineError, process_ending, rebuilt_error
 from edgeferry.progress import Progress, silent
 
 _ENVIRONMENT = {
@@ -69,22 +68,9 @@ def _converse(
         else:
             return dict(content)
     raise EngineError(
-        f"the {job['kind']} process ended with {_ending(process.wait())}", _last_lines(stderr)
+        f"the {job['kind']} process ended with {process_ending(process.wait())}",
+        _last_lines(stderr),
     )
-
-
-def rebuilt_error(content: Mapping[str, str]) -> EdgeferryError:
-    """The error that a worker described."""
-    kind = getattr(errors, content["type"], EngineError)
-    error: EdgeferryError = kind(content["problem"], content["remedy"])
-    error.add_note(content["trace"])
-    return error
-
-
-def _ending(code: int) -> str:
-    if code == -9:
-        return "signal 9: probably out of memory; try --jobs 1"
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _last_lines(stderr: IO[str]) -> str:

@@ -41,9 +41,7 @@ class TFLiteActivationReader:
 
     def _computed_floats(self) -> dict[str, int]:
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
-        computed = {
-            index for op in self._interpreter._get_ops_details() for index in op["outputs"]
-        }
+        computed = {index for op in self._interpreter._get_ops_details() for index in op["outputs"]}
         return {
             tensor["name"]: index
             for index, tensor in details.items()

@@ -70,9 +70,7 @@ def convert(graph: Path) -> bytes:
     return bytes(converter.convert())
 
 
-def quantize(
-    model: bytes, recipe: list[dict[str, Any]], ranges: dict[str, Range] | None
-) -> bytes:
+def quantize(model: bytes, recipe: list[dict[str, Any]], ranges: dict[str, Range] | None) -> bytes:
     """Quantize a float model by a litert-quantizer recipe and given ranges."""
     import numpy as np
     from litert_quantizer import quantizer
@@ -82,9 +80,7 @@ def quantize(
         for name, found in ranges.items()
     }
     worker = quantizer.Quantizer(model, recipe)
-    result = worker.quantize(
-        statistics, enable_progress_bar=False, enable_progress_report=False
-    )
+    result = worker.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeferry.contract import INPUT_NAME, Contract
 from edgeferry.artifact import METADATA_NAME
+from edgeferry.contract import INPUT_NAME, Contract
 
 _SIGNATURE = "serving_default"
 _FILE_IDENTIFIER = b"TFL3"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgeferry.contract import CalibrationInfo, ResizeRule
-from edgeferry.errors import EdgeferryError
+from edgeferry.errors import described_error
 from edgeferry.progress import Progress
+from edgeferry.streams import private_stdout
 
 
 def prepare(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def export(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
             exporter.export(shared, recipe, calibration, destination)
             seconds[name] = time.perf_counter() - started
         except Exception as error:
-            failures[name] = _described(error, name)
+            failures[name] = described_error(error, name)
             for suffix in exporter.suffixes:
                 destination.with_suffix(suffix).unlink(missing_ok=True)
     progress("done", len(job["recipes"]), len(job["recipes"]))
@@ -75,11 +74,10 @@ JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, Any]]] = {
 
 def main() -> None:
     """Do the job that standard input holds."""
-    answers = _private_stdout()
+    answers = private_stdout()
 
     def answer(kind: str, content: object) -> None:
         answers.write(json.dumps({kind: content}) + "\n")
-        answers.flush()
 
     job = json.load(sys.stdin)
     try:
@@ -87,27 +85,9 @@ def main() -> None:
             job, lambda step, done, total: answer("progress", [step, done, total])
         )
     except Exception as error:
-        answer("error", _described(error, job["kind"]))
+        answer("error", described_error(error, job["kind"]))
     else:
         answer("result", result)
-
-
-def _described(error: Exception, kind: str) -> dict[str, str]:
-    trace = "".join(traceback.format_exception(error))
-    if isinstance(error, EdgeferryError):
-        own = {"type": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
-    else:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        problem = f"{kind} failed: {type(error).__name__}: {first_line}"
-        own = {"type": "EngineError", "problem": problem, "remedy": ""}
-    return {**own, "trace": trace}
-
-
-def _private_stdout() -> IO[str]:
-    """Keep standard output for our answers; what converters print goes to standard error."""
-    private = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    return private
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def trained(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedDi
     network.save(path)
     held_out, shown = read_pictures(digits / "heldout")
     reference = np.asarray(network(to_tf(held_out), training=False))
-    return TrainedDigits(path, digits / "heldout", digits / "calibration", held_out, shown, reference)
+    return TrainedDigits(
+        path, digits / "heldout", digits / "calibration", held_out, shown, reference
+    )
 
 
 @pytest.fixture(scope="session")

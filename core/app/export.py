@@ -16,9 +16,9 @@ from edgeferry.app.manifest import write_manifest
 from edgeferry.app.output_folder import staged_folder
 from edgeferry.artifact import find_artifacts
 from edgeferry.contract import Contract
-from edgeferry.errors import EdgeferryError, LabelError
+from edgeferry.errors import EdgeferryError, LabelError, rebuilt_error
 from edgeferry.exporters.base import PreparedSource
-from edgeferry.exporters.processes import rebuilt_error, run_job
+from edgeferry.exporters.processes import run_job
 from edgeferry.exporters.recipes import recipes_for
 from edgeferry.labels import match_label
 from edgeferry.progress import Progress, silent
@@ -76,9 +76,7 @@ def export(
 
 
 @contextmanager
-def _source_file(
-    source: str | Path | keras.Model, work: Path
-) -> Iterator[tuple[str, str | None]]:
+def _source_file(source: str | Path | keras.Model, work: Path) -> Iterator[tuple[str, str | None]]:
     """The source as a path or name; a model in memory is saved for the processes to read."""
     if isinstance(source, str | Path):
         yield str(source), None

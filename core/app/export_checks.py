@@ -6,7 +6,7 @@ from typing import get_args
 
 from edgeferry.app.export_options import ExportOptions
 from edgeferry.calibration.ranges import range_finder
-from edgeferry.contract import Format, Precision, Preprocessing
+from edgeferry.contract import Precision, Preprocessing
 from edgeferry.errors import CalibrationError, LabelError, UsageError
 from edgeferry.exporters.recipes import TARGETS
 from edgeferry.exporters.registry import EXPORTERS

@@ -24,9 +24,7 @@ def write_manifest(folder: Path, contract: Contract, report: ExportReport) -> No
             "artifact": artifact.path.name,
             "format": artifact.format,
             "precision": artifact.precision,
-            "files": [
-                _file_entry(folder / part.name) for part in artifact_files(artifact.path)
-            ],
+            "files": [_file_entry(folder / part.name) for part in artifact_files(artifact.path)],
         }
         for artifact in report.artifacts
     ]

@@ -1,4 +1,4 @@
-"""What every command reports about an artifact: the same keys everywhere, null where not measured."""
+"""What every command reports about an artifact: the same keys, null where not measured."""
 
 import json
 import sys
