@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from signal import SIGKILL
 from typing import IO, Any
 
 from edgeferry.errors import EngineError, process_ending, rebuilt_error
@@ -67,13 +68,14 @@ def _converse(
             raise rebuilt_error(content)
         else:
             return dict(content)
+    code = process.wait()
     raise EngineError(
-        f"the {job['kind']} process ended with {process_ending(process.wait())}",
-        _last_lines(stderr),
+        f"the {job['kind']} process ended with {process_ending(code)}",
+        "Let one format run at a time: --jobs 1" if code == -SIGKILL else _last_line(stderr),
     )
 
 
-def _last_lines(stderr: IO[str]) -> str:
+def _last_line(stderr: IO[str]) -> str:
     stderr.seek(0)
     lines = [line.strip() for line in stderr if line.strip()]
     return lines[-1] if lines else ""

@@ -5,7 +5,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from edgeferry.errors import EngineError
+from edgeferry.errors import EngineError, process_ending
 from edgeferry.progress import Progress
 
 
@@ -35,10 +35,8 @@ def run_in_child(
         return _listen(receiver, progress)
     except EOFError:
         process.join()
-        raise EngineError(
-            f"{what} ended early: its process died with exit code {process.exitcode}",
-            "Code -9 means that the system killed it, most likely for want of memory.",
-        ) from None
+        ending = process_ending(process.exitcode or 0)
+        raise EngineError(f"{what} ended early: its process died with {ending}") from None
     finally:
         process.terminate()
         process.join()

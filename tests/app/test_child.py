@@ -51,5 +51,5 @@ def test_error_of_the_child_is_raised_as_it_was(work):
 
 
 def test_child_that_dies_is_an_error_with_its_exit_code(work):
-    with pytest.raises(EngineError, match="training ended early: .* exit code 3"):
+    with pytest.raises(EngineError, match=r"training ended early: .* exit code 3"):
         run_in_child(work.die, (), silent, "training")

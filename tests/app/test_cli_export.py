@@ -31,10 +31,8 @@ def refused(capfd, tmp_path):
 
 def test_export_writes_artifacts_a_manifest_and_json(trained, tmp_path, capfd):
     output = tmp_path / "out"
-    code = run(
-        ["export", str(trained.keras_path), "-o", str(output), "--preprocessing", "tf"]
-        + ["--formats", "onnx", "--precisions", "fp32", "--resize", "squash", "--json", "-"]
-    )
+    asked = "--preprocessing tf --formats onnx --precisions fp32 --resize squash --json -"
+    code = run(["export", str(trained.keras_path), "-o", str(output), *asked.split()])
     document = json.loads(capfd.readouterr().out)
     assert code == 0
     jsonschema.validate(document, results_schema())
