@@ -99,13 +99,14 @@ def find_artifacts(paths: Iterable[str | Path]) -> list[Artifact]:
     """Open artifacts given as files, or as folders that hold them.
 
     Args:
-        paths: Files are kept in the order given; a folder's are sorted by format, then
-            precision (fp32, fp16, int8), then name.
+        paths: Files are kept in the order given, each once; a folder's are sorted by format,
+            then precision (fp32, fp16, int8), then name.
 
     Raises:
         ArtifactError: If one is missing or damaged, or a folder holds none.
     """
-    return [artifact for path in map(Path, paths) for artifact in _artifacts_at(path)]
+    found = [artifact for path in map(Path, paths) for artifact in _artifacts_at(path)]
+    return list({artifact.path.absolute(): artifact for artifact in found}.values())
 
 
 def _artifacts_at(path: Path) -> list[Artifact]:

@@ -32,7 +32,7 @@ class Result:
         p50_ms: Median latency of one inference, milliseconds; p90 and p99 likewise.
         ratio_to_fp32: Median latency over that of the fp32 artifact of the same format,
             measured beside it (below 1 is faster), with its 95 % interval in low and high.
-        load_ms: Opening the artifact in the engine, milliseconds.
+        load_ms: Opening the artifact in a fresh process, the engine's import included.
         first_ms: First inference, milliseconds.
         throughput: Pictures per second, one batch after another.
         size_bytes: All files of the artifact.

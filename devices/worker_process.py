@@ -1,0 +1,94 @@
+"""The parent's side of a measuring process: it asks, and stops the process while others run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from edgeferry.devices.measurement import Trial
+from edgeferry.errors import EngineError, process_ending, rebuilt_error
+
+_STOP, _CONTINUE = getattr(signal, "SIGSTOP", None), getattr(signal, "SIGCONT", None)
+"""Neither is known on Windows; idle processes wait for input there."""
+
+
+class WorkerProcess:
+    """A process of its own for one trial.
+
+    Args:
+        trial: What it runs.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self._name = trial.path.name
+        self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, see close
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "edgeferry.devices.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self._say(trial.to_dict())
+
+    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a command and wait for its answer.
+
+        Raises:
+            EdgeferryError: What the command raised, or that the process died.
+        """
+        self._say(command)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise self._death()
+        answer = json.loads(line)
+        if "error" in answer:
+            raise rebuilt_error(answer["error"])
+        return dict(answer["result"])
+
+    def pause(self) -> None:
+        """Stop the process where it is, with the threads that its engine lets spin."""
+        if self._signal(_STOP):
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        """Let it run on."""
+        self._signal(_CONTINUE)
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        with self._process:
+            pass
+        self._stderr.close()
+
+    def _say(self, content: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(content) + "\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._death() from error
+
+    def _signal(self, number: signal.Signals | None) -> bool:
+        if number is None or self._process.poll() is not None:
+            return False
+        self._process.send_signal(number)
+        return True
+
+    def _death(self) -> EngineError:
+        ending = process_ending(self._process.wait())
+        self._stderr.seek(0)
+        lines = [line.strip() for line in self._stderr if line.strip()]
+        return EngineError(
+            f"the process that measures {self._name} ended with {ending}",
+            lines[-1] if lines else "",
+        )

@@ -1,0 +1,178 @@
+"""Measuring in processes of their own: what comes back, and what is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgeferry.artifact import find_artifacts
+from edgeferry.devices import rounds
+from edgeferry.devices.measurement import Plan, Trial
+from edgeferry.devices.rounds import fits, measure_group
+from edgeferry.devices.worker_process import WorkerProcess
+from edgeferry.errors import EngineError, UsageError
+from edgeferry.runtimes.registry import choose_runtime
+
+QUICK = Plan(seconds=0.04, rounds=4, warm_up=0)
+FORMATS = ("tflite", "onnx", "openvino")
+
+
+def trials_of(exported, model_format):
+    """One trial for each precision, fp32 first, on one thread."""
+    runtime = choose_runtime(model_format)
+    found = [each for each in find_artifacts([exported.folder]) if each.format == model_format]
+    return [Trial(artifact.path, runtime, threads=1) for artifact in found]
+
+
+def state(pid: int) -> str:
+    """The state letter that Linux gives a process, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Every worker process that is started."""
+    started = []
+
+    class Noted(WorkerProcess):
+        def __init__(self, trial):
+            started.append(self)
+            super().__init__(trial)
+
+    monkeypatch.setattr(rounds, "WorkerProcess", Noted)
+    return started
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_every_artifact_of_a_group_is_measured_in_every_round(exported, model_format, workers):
+    trials = trials_of(exported, model_format)
+    measured, failures = measure_group(trials, QUICK)
+    assert not failures
+    assert [each.trial for each in measured] == trials
+    assert len(workers) == len(trials)
+    for each in measured:
+        assert len(each.rounds) == QUICK.rounds
+        assert all(taken > 0 for timings in each.rounds for taken in timings)
+        assert each.load_ms > 0 < each.first_ms
+        assert each.peak_rss_mb > 20
+        assert (each.threads, each.resident, each.batch) == (1, True, 1)
+    assert [each.executed for each in measured][::2] == ["fp32", "int8"]
+
+
+def test_others_are_stopped_while_one_runs(exported, workers, monkeypatch):
+    genuine, seen = WorkerProcess.ask, []
+
+    def ask(self, command):
+        if command["do"] == "measure":
+            others = [each for each in workers if each is not self]
+            seen.extend(state(each._process.pid) for each in others)
+        return genuine(self, command)
+
+    monkeypatch.setattr(WorkerProcess, "ask", ask)
+    measure_group(trials_of(exported, "onnx"), QUICK)
+    assert set(seen) <= {"T", ""}
+    assert seen.count("T") >= 12
+
+
+def test_short_memory_gives_each_round_fresh_processes(exported, workers, monkeypatch):
+    monkeypatch.setattr(rounds, "available_memory", lambda: 2**20)
+    trials = trials_of(exported, "onnx")[:2]
+    measured, _ = measure_group(trials, replace(QUICK, rounds=2))
+    assert len(workers) == 4
+    assert not any(each.resident for each in measured)
+    assert [len(each.rounds) for each in measured] == [2, 2]
+
+
+def test_what_fits_is_judged_by_size(exported):
+    trials = trials_of(exported, "onnx")
+    assert fits(trials, 8 * 2**30)
+    assert not fits(trials, 300 * 2**20)
+    assert fits(trials[:1], 300 * 2**20)
+
+
+def test_one_that_fails_does_not_lose_the_others(exported, tmp_path):
+    good = trials_of(exported, "onnx")[0]
+    bad = replace(good, path=tmp_path / "gone.onnx")
+    bad.path.write_bytes(good.path.read_bytes())
+    trials = [good, replace(bad, engine_device="AbacusExecutionProvider")]
+    measured, failures = measure_group(trials, QUICK)
+    assert [each.trial for each in measured] == [good]
+    assert isinstance(failures[bad.path], UsageError)
+    assert "Abacus" in str(failures[bad.path])
+
+
+def test_a_process_that_is_killed_is_a_failure_of_its_own(exported, workers, monkeypatch):
+    genuine = WorkerProcess.ask
+
+    def ask(self, command):
+        if command["do"] == "measure" and workers.index(self) == 1:
+            os.kill(self._process.pid, signal.SIGKILL)
+        return genuine(self, command)
+
+    monkeypatch.setattr(WorkerProcess, "ask", ask)
+    trials = trials_of(exported, "onnx")[:2]
+    measured, failures = measure_group(trials, QUICK)
+    assert [each.trial for each in measured] == trials[:1]
+    assert isinstance(failures[trials[1].path], EngineError)
+    assert "signal 9" in str(failures[trials[1].path])
+    assert all(state(each._process.pid) == "" for each in workers)
+
+
+def test_an_error_leaves_no_process_behind(exported, workers):
+    def interrupted(step, done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_group(trials_of(exported, "onnx"), QUICK, interrupted)
+    assert workers
+    assert all(state(each._process.pid) == "" for each in workers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux ends children with their parent")
+def test_a_killed_parent_takes_stopped_workers_with_it(exported):
+    trial = trials_of(exported, "onnx")[0]
+    program = (
+        "import json, sys\n"
+        "from edgeferry.devices.measurement import Trial\n"
+        "from edgeferry.devices.worker_process import WorkerProcess\n"
+        "worker = WorkerProcess(Trial.from_dict(json.loads(sys.argv[1])))\n"
+        "worker.ask({'do': 'open'})\n"
+        "worker.pause()\n"
+        "print(worker._process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, json.dumps(trial.to_dict())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with parent:
+        worker = int(parent.stdout.readline())
+        assert state(worker) == "T"
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while state(worker) not in ("", "Z") and time.monotonic() < deadline:
+        os.sched_yield()
+    assert state(worker) in ("", "Z")
+
+
+def test_warming_up_ends_when_latencies_no_longer_fall(exported):
+    from edgeferry.devices.worker import Bench
+
+    bench = Bench(trials_of(exported, "onnx")[0])
+    falling = iter([9, 9, 9, 6, 6, 6, 4, 4, 4, 4, 4, 4, 1, 1, 1])
+    bench._timed = lambda: next(falling) * 10**8
+    assert bench.warm_up(60) == {"inferences": 12, "steady": True}
+    bench._timed = lambda: next(falling) * 10**8
+    assert bench.warm_up(0) == {"inferences": 3, "steady": False}
