@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from signal import SIGKILL
 from typing import IO, Any
 
 from edgeferry.errors import EngineError, process_ending, rebuilt_error
@@ -71,7 +70,7 @@ def _converse(
     code = process.wait()
     raise EngineError(
         f"the {job['kind']} process ended with {process_ending(code)}",
-        "Let one format run at a time: --jobs 1" if code == -SIGKILL else _last_line(stderr),
+        "Let one format run at a time: --jobs 1" if code == -9 else _last_line(stderr),
     )
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+
 from edgeferry.artifact import find_artifacts
 from edgeferry.errors import ArtifactError, ContractError, EngineError, ImageError
 from edgeferry.runtimes.base import RuntimeOptions

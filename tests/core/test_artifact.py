@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from edgeferry.artifact import METADATA_NAME, find_artifacts, open_artifact, read_contract
 from edgeferry.contract import Contract, InputSpec, SourceInfo
 from edgeferry.errors import ArtifactError, ContractError

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from edgeferry.errors import UsageError
 from edgeferry.preprocessing import normalization, preprocess
 

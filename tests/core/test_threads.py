@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from edgeferry.threads import physical_cores
 
 HYPER_THREADED = {0: "0,4", 1: "1,5", 2: "2,6", 3: "3,7", 4: "0,4", 5: "1,5", 6: "2,6", 7: "3,7"}

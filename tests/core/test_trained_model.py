@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from edgeferry import trained_model
 from edgeferry.errors import SourceError
 from edgeferry.trained_model import load_trained_model, wrap_keras_model

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgeferry.artifact import METADATA_NAME, RT_INFO_PATH
 from edgeferry.contract import Contract, InputSpec, SourceInfo
 

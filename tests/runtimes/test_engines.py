@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from edgeferry.errors import EngineError, ImageError, UsageError
 from edgeferry.registry import is_installed
 from edgeferry.runtimes.base import RuntimeOptions

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from edgeferry.contract import Contract, InputSpec, SourceInfo
 from edgeferry.errors import SourceError
 from edgeferry.preprocessing import preprocess
 from edgeferry.runtimes.base import RuntimeOptions
 from edgeferry.runtimes.keras_runtime import KerasRuntime
-
-from edgeferry.contract import Contract, InputSpec, SourceInfo
 
 keras = pytest.importorskip("keras")
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgeferry.contract import Contract, InputSpec, SourceInfo
 from edgeferry.errors import EngineError, UsageError
 from edgeferry.runtimes.base import Description, Runtime, RuntimeOptions

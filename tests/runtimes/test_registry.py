@@ -1,6 +1,7 @@
 """Choosing an engine, with and without it installed."""
 
 import pytest
+
 from edgeferry import registry
 from edgeferry.errors import MissingDependencyError, UsageError
 from edgeferry.runtimes.registry import RUNTIMES, choose_runtime, runtimes_for
