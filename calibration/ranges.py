@@ -1,5 +1,6 @@
 """Finding the range of each activation from calibration pictures, one picture at a time."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -7,7 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeferry.calibration.histogram import Histogram
 from edgeferry.errors import UsageError
+
+TAIL = 1e-5
+"""Share of the values that ``Percentile`` leaves out at each end."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,31 @@ class MinMax:
         return {name: Range(low, self._high[name]) for name, low in self._low.items()}
 
 
-METHODS: dict[str, type[RangeFinder]] = {"minmax": MinMax}
+class Percentile:
+    """The range that holds all but the outermost values, ``TAIL`` of them at each end."""
+
+    def __init__(self) -> None:
+        self._extremes = MinMax()
+        self._histograms: dict[str, Histogram] = defaultdict(Histogram)
+
+    def observe(self, activations: Mapping[str, NDArray[Any]]) -> None:
+        """Count one picture's activations."""
+        self._extremes.observe(activations)
+        for name, values in activations.items():
+            self._histograms[name].add(values)
+
+    def ranges(self) -> dict[str, Range]:
+        """The ranges found, by tensor name."""
+        return {
+            name: Range(
+                max(whole.low, self._histograms[name].quantile(TAIL)),
+                min(whole.high, self._histograms[name].quantile(1 - TAIL)),
+            )
+            for name, whole in self._extremes.ranges().items()
+        }
+
+
+METHODS: dict[str, type[RangeFinder]] = {"minmax": MinMax, "percentile": Percentile}
 
 
 def range_finder(method: str) -> RangeFinder:

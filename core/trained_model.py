@@ -49,9 +49,7 @@ class TrainedModel(ABC):
 
 class _KerasModel(TrainedModel):
     def __init__(self, model: Any, name: str, kind: str) -> None:
-        inputs, outputs = (getattr(model, which, None) or [] for which in ("inputs", "outputs"))
-        _require_single(name, len(inputs), len(outputs))
-        super().__init__(name, kind, inputs[0].shape, model)
+        super().__init__(name, kind, keras_input_shape(model, name), model)
         for layer in model._flatten_layers():
             # A model trained in mixed precision is exported in float32.
             if getattr(layer, "compute_dtype", "float32") != "float32":
@@ -112,7 +110,7 @@ def load_trained_model(source: str | Path) -> TrainedModel:
     path = Path(source)
     if not path.exists() and str(source) not in APPLICATIONS:
         raise SourceError(f"there is no model {source}", _known())
-    if path.is_file() and path.suffix.lower() not in KERAS_SUFFIXES:
+    if path.is_file() and path.suffix not in KERAS_SUFFIXES:
         raise SourceError(f"{source} is no model of a kind that edgeferry reads", _known())
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise SourceError(f"{source} is a folder without saved_model.pb: no SavedModel", _known())
@@ -131,6 +129,17 @@ def wrap_keras_model(model: Any, name: str | None = None) -> TrainedModel:
     return _KerasModel(model, name or str(model.name), "memory")
 
 
+def keras_input_shape(model: Any, name: str) -> tuple[int | None, ...]:
+    """The shape that a ``keras.Model`` takes, ``(N, height, width, channels)``, None if dynamic.
+
+    Raises:
+        SourceError: If it has more than one input or output, or is not built.
+    """
+    inputs, outputs = (getattr(model, which, None) or [] for which in ("inputs", "outputs"))
+    _require_single(name, len(inputs), len(outputs))
+    return _checked_shape(name, inputs[0].shape)
+
+
 def _load_keras_file(path: Path) -> TrainedModel:
     import keras
 
@@ -138,7 +147,7 @@ def _load_keras_file(path: Path) -> TrainedModel:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise _keras_refusal(path, str(error) or repr(error)) from error
-    return _KerasModel(model, path.stem, KERAS_SUFFIXES[path.suffix.lower()])
+    return _KerasModel(model, path.stem, KERAS_SUFFIXES[path.suffix])
 
 
 def _keras_refusal(path: Path, reason: str) -> SourceError:
@@ -170,7 +179,18 @@ def _load_saved_model(path: Path) -> TrainedModel:
     if signature is None:
         found = ", ".join(loaded.signatures) or "none"
         raise SourceError(f"{path} has no signature serving_default (it has: {found})")
+    if _assigns_variables(signature):
+        raise SourceError(
+            f"{path} was exported in training mode: it changes its variables with each answer",
+            "Keras does so where layers augment pictures; take the .keras file instead",
+        )
     return _SavedModel(loaded, signature, path.resolve().name)
+
+
+def _assigns_variables(signature: Any) -> bool:
+    graph = signature.graph.as_graph_def()
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    return any(node.op.startswith("Assign") for body in bodies for node in body)
 
 
 def _download_application(name: str) -> Any:

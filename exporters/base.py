@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeferry.calibration.store import StoredPictures
 from edgeferry.contract import CalibrationInfo, Contract, Format, Precision
@@ -44,15 +48,28 @@ class PreparedSource:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The pictures to calibrate on.
+    """The pictures to calibrate on, streamed from disk in batches as the network takes them.
 
     Attributes:
-        pictures: uint8 ``[1, height, width, channels]`` each, streamed from disk.
+        pictures: uint8 ``[1, height, width, channels]`` each.
         info: What the contract records of them.
+        batch: Pictures per batch.
     """
 
     pictures: StoredPictures
     info: CalibrationInfo
+    batch: int = 1
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-len(self.pictures) // self.batch)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Each batch, uint8; the last is filled up with copies of its last picture."""
+        remaining = iter(self.pictures)
+        while batch := list(islice(remaining, self.batch)):
+            batch += batch[-1:] * (self.batch - len(batch))
+            yield np.concatenate(batch)
 
 
 class Exporter(ABC, Generic[P]):

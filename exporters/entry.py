@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeferry.exporters.graph import KERNEL, Array, ChannelAffine, Graph, constant_affine
+from edgeferry.exporters.channel_affine import ChannelAffine, constant_affine
+from edgeferry.exporters.graph import KERNEL, Array, Graph
 from edgeferry.preprocessing import Normalization
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def fold_entry(
     mean = np.broadcast_to(np.asarray(normalization.mean, np.float64), channels)
     affine, tensor = _absorb(graph, source_input, ChannelAffine(scale, -mean * scale), channels)
     convolution = _convolution_behind(graph, tensor, channels)
-    if convolution is None or np.any(affine.scale == 0):
+    if convolution is None:
         return _unfolded(tensor, affine, normalization.flip)
     kernel = graph.constant(convolution.input[1])
     assert kernel is not None
@@ -67,8 +68,8 @@ def fold_entry(
 
 
 def _unfolded(tensor: str, affine: ChannelAffine, flip: bool) -> Entry:
-    scale = np.where(affine.scale == 0, 1.0, affine.scale)
-    return Entry(tensor, _rgb(-affine.offset / scale, flip), _rgb(affine.scale, flip), flip)
+    mean = _rgb(-affine.offset / affine.scale, flip)
+    return Entry(tensor, mean, _rgb(affine.scale, flip), flip)
 
 
 def _rgb(values: Array, flip: bool) -> Array:
@@ -78,14 +79,16 @@ def _rgb(values: Array, flip: bool) -> Array:
 def _absorb(
     graph: Graph, tensor: str, affine: ChannelAffine, channels: int
 ) -> tuple[ChannelAffine, str]:
-    """Follow the only reader of a tensor while it is an affine map; give the total and the end."""
+    """Follow the only reader of a tensor while it is an affine map; give the total and the end.
+
+    A map that blots a channel out ends it: the mean could not be told from what is left.
+    """
     consumers = graph.consumers()
     while (reader := _only_reader(graph, consumers, tensor)) is not None:
         step = constant_affine(graph, reader, tensor, channels)
-        if step is None and not _is_float_cast(reader):
+        if step is None or not step.scale.all():
             break
-        affine = affine if step is None else affine.then(step.scale, step.offset)
-        tensor = reader.name
+        affine, tensor = affine.then(step.scale, step.offset), reader.name
     return affine, tensor
 
 
@@ -110,10 +113,6 @@ def _is_foldable(graph: Graph, node: NodeDef, channels: int) -> bool:
 def _only_reader(graph: Graph, consumers: dict[str, list[str]], tensor: str) -> NodeDef | None:
     readers = consumers[tensor]
     return graph.nodes.get(readers[0]) if len(readers) == 1 else None
-
-
-def _is_float_cast(node: NodeDef) -> bool:
-    return node.op == "Cast" and node.attr["DstT"].type == node.attr["SrcT"].type
 
 
 def _is_zero_padding(graph: Graph, node: NodeDef) -> bool:

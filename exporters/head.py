@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
-from edgeferry.contract import Head, InputSpec
+from edgeferry.contract import Head, InputSpec, Preprocessing
 from edgeferry.errors import SourceError, UsageError
-from edgeferry.exporters.graph import Graph
+from edgeferry.exporters.graph import Graph, node_name
+from edgeferry.preprocessing import preprocess
 from edgeferry.trained_model import TrainedModel
 
 HEADS = ("logits", "softmax", "sigmoid")
-_ACTIVATIONS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
+_ACTIVATIONS: dict[str, Head] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _RESHAPES = frozenset({"Reshape", "Squeeze"})
 
 
@@ -33,13 +33,20 @@ class HeadCut:
     activate: bool
 
 
-def find_head(graph: Graph, trained: TrainedModel, spec: InputSpec, told: str | None) -> HeadCut:
+def find_head(
+    graph: Graph,
+    trained: TrainedModel,
+    spec: InputSpec,
+    preprocessing: Preprocessing,
+    told: str | None,
+) -> HeadCut:
     """Find the scores and the activation of a classifier.
 
     Args:
         graph: The source's folded graph.
         trained: The source, asked for two answers where its graph does not tell.
         spec: Its input.
+        preprocessing: What it expects.
         told: The user's word: ``logits``, ``softmax`` or ``sigmoid``.
 
     Raises:
@@ -48,15 +55,15 @@ def find_head(graph: Graph, trained: TrainedModel, spec: InputSpec, told: str | 
     if told is not None and told not in HEADS:
         raise UsageError(f"unknown head {told!r}; known: {', '.join(HEADS)}")
     last = _last_computation(graph)
-    kind = _ACTIVATIONS.get(graph.nodes[last].op)
+    kind, scores = _activation(graph, last)
     if kind is not None:
         if told not in (None, kind):
             raise UsageError(
                 f"{trained.name} ends in a {kind}, which contradicts --head {told}",
                 "Leave --head out: it is read from the model",
             )
-        return HeadCut(graph.nodes[last].input[0], cast(Head, kind), activate=True)
-    if told != "sigmoid" and _answers_are_distributions(trained, spec):
+        return HeadCut(scores, kind, activate=True)
+    if told != "sigmoid" and _answers_are_distributions(trained, spec, preprocessing):
         return HeadCut(graph.output, "softmax", activate=False)
     if told is None:
         raise UsageError(
@@ -70,16 +77,27 @@ def _last_computation(graph: Graph) -> str:
     """The output node, seen through reshapes."""
     name = graph.output
     while graph.nodes[name].op in _RESHAPES:
-        name = graph.nodes[name].input[0].split(":")[0]
+        name = node_name(graph.nodes[name].input[0])
     return name
 
 
-def _answers_are_distributions(trained: TrainedModel, spec: InputSpec) -> bool:
-    """Whether the model's answers to two pictures of noise are probabilities that add up to 1."""
-    shape = (2, spec.height, spec.width, spec.channels)
-    noise = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    answers = np.concatenate([trained.predict(picture[None]) for picture in noise])
-    scores = answers.reshape(len(noise), -1)
+def _activation(graph: Graph, last: str) -> tuple[Head | None, str]:
+    """What the last computation is, if an activation, and the tensor that it takes."""
+    node = graph.nodes[last]
+    if node.op != "RealDiv":
+        return _ACTIVATIONS.get(node.op), node.input[0] if node.input else last
+    powers, total = (graph.nodes[node_name(name)] for name in node.input)
+    written_out = powers.op == "Exp" and total.op == "Sum" and total.input[0] == node.input[0]
+    return ("softmax", powers.input[0]) if written_out else (None, last)
+
+
+def _answers_are_distributions(
+    trained: TrainedModel, spec: InputSpec, preprocessing: Preprocessing
+) -> bool:
+    """Whether the model answers noise with probabilities that add up to 1."""
+    shape = (trained.input_shape[0] or 2, spec.height, spec.width, spec.channels)
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    scores = trained.predict(preprocess(noise, preprocessing)).reshape(len(noise), -1)
     if scores.shape[1] < 2 or not np.isfinite(scores).all():
         return False
     return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))

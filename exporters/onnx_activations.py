@@ -38,16 +38,16 @@ class OnnxActivationReader:
         )
         self._names = [output.name for output in self._session.get_outputs()]
 
-    def read(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Run one picture.
+    def read(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Run one batch.
 
         Args:
-            picture: uint8 ``[1, height, width, channels]``.
+            batch: uint8 ``[N, height, width, channels]``, N as the model has it.
 
         Returns:
             Float32 activations by tensor name.
         """
-        values = self._session.run(self._names, {INPUT_NAME: picture})
+        values = self._session.run(self._names, {INPUT_NAME: batch})
         return dict(zip(self._names, values, strict=True))
 
 

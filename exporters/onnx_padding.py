@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def fold_padding(model: ModelProto) -> None:
     """Fold a zero padding into the max pooling that alone reads it; edits the model.
 
-    Only behind a Relu: no value there is below 0, so the zeros never decide the maximum, and
-    leaving them out, as the pooling's own padding does, gives the same.
+    Only where no value is below 0: the zeros never decide the maximum there, and leaving them
+    out, as the pooling's own padding does, gives the same.
     """
     producers = {name: node for node in model.graph.node for name in node.output}
     for pool in [node for node in model.graph.node if node.op_type == "MaxPool"]:
@@ -21,10 +21,20 @@ def fold_padding(model: ModelProto) -> None:
             continue
         source = producers.get(pad.input[0])
         amounts = _spatial_padding(model, pad)
-        if source is not None and source.op_type == "Relu" and amounts is not None:
-            _add_pads(pool, amounts)
+        if source is None or not _is_rectified(model, source) or amounts is None:
+            continue
+        if (pads := _total_pads(pool, amounts)) is not None:
+            _set_pads(pool, pads)
             pool.input[0] = pad.input[0]
             model.graph.node.remove(pad)
+
+
+def _is_rectified(model: ModelProto, node: NodeProto) -> bool:
+    """Whether no value that a node gives is below 0."""
+    if node.op_type != "Clip":
+        return bool(node.op_type == "Relu")
+    lowest = _constant(model, node.input[1]) if len(node.input) > 1 else None
+    return bool(lowest is not None and lowest >= 0)
 
 
 def _spatial_padding(model: ModelProto, pad: NodeProto) -> list[int] | None:
@@ -40,15 +50,24 @@ def _spatial_padding(model: ModelProto, pad: NodeProto) -> list[int] | None:
     return [*amounts[2:4], *amounts[6:8]]
 
 
-def _add_pads(pool: NodeProto, amounts: list[int]) -> None:
+def _total_pads(pool: NodeProto, amounts: list[int]) -> list[int] | None:
+    """A pooling's own padding and some more; None if that is not for it to take."""
+    attributes = {attribute.name: attribute for attribute in pool.attribute}
+    automatic = "auto_pad" in attributes and attributes["auto_pad"].s not in (b"NOTSET", b"VALID")
+    own = list(attributes["pads"].ints) if "pads" in attributes else [0] * len(amounts)
+    total = [a + b for a, b in zip(own, amounts, strict=True)]
+    # A window with nothing but padding in it has no largest value.
+    window = [*attributes["kernel_shape"].ints] * 2
+    fits = all(pad < size for pad, size in zip(total, window, strict=True))
+    return total if fits and not automatic else None
+
+
+def _set_pads(pool: NodeProto, pads: list[int]) -> None:
     from onnx import helper
 
-    own = next((list(a.ints) for a in pool.attribute if a.name == "pads"), [0] * len(amounts))
     kept = [a for a in pool.attribute if a.name not in ("pads", "auto_pad")]
     del pool.attribute[:]
-    pool.attribute.extend(kept)
-    total = [a + b for a, b in zip(own, amounts, strict=True)]
-    pool.attribute.append(helper.make_attribute("pads", total))
+    pool.attribute.extend([*kept, helper.make_attribute("pads", pads)])
 
 
 def _constant(model: ModelProto, name: str) -> Any:

@@ -49,16 +49,16 @@ class OpenVinoExporter(Exporter["Model"]):
         disable_telemetry()
         import nncf
 
-        total = len(calibration.pictures)
+        total = len(calibration)
 
-        def pictures() -> Any:
-            for done, picture in enumerate(calibration.pictures):
+        def batches() -> Any:
+            for done, batch in enumerate(calibration):
                 self.progress("calibrating", done, total)
-                yield picture
+                yield batch
 
         return nncf.quantize(
             model.clone(),
-            nncf.Dataset(_Streamed(pictures)),
+            nncf.Dataset(_Streamed(batches)),
             subset_size=total,
             ignored_scope=float_scope(model, self.source.contract),
             advanced_parameters=_advanced(calibration.info.method),
@@ -84,7 +84,12 @@ def _advanced(method: str) -> Any:
             f"unknown calibration method {method!r}; known: {', '.join(RANGE_METHODS)}"
         )
     estimator = getattr(RangeEstimatorParametersSet, RANGE_METHODS[method])
-    return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=estimator)
+    # NNCF corrects a bias by what its layer gives for the mean of each input channel, and so
+    # takes that mean's own rounding for a shift: worse than none (KL 0.083 against 0.0003 on
+    # the digits network, 0.0034 against 0.0020 on a ResNet50).
+    return nncf.AdvancedQuantizationParameters(
+        activations_range_estimator_params=estimator, disable_bias_correction=True
+    )
 
 
 def float_scope(model: Model, contract: Contract) -> Any:

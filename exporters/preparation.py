@@ -19,9 +19,11 @@ from edgeferry.contract import (
 )
 from edgeferry.errors import SourceError, UsageError
 from edgeferry.exporters.base import PreparedSource, versions_of
+from edgeferry.exporters.batch_norm import fold_batch_norm
 from edgeferry.exporters.entry import Entry, fold_entry
-from edgeferry.exporters.graph import Graph, fold_batch_norm, fold_constants
+from edgeferry.exporters.graph import Graph, fold_constants, plain_additions
 from edgeferry.exporters.head import HeadCut, find_head, require_classifier
+from edgeferry.exporters.tracing import functions_inlined
 from edgeferry.labels import check_labels, read_labels
 from edgeferry.preprocessing import normalization
 from edgeferry.trained_model import TrainedModel, load_trained_model
@@ -47,7 +49,6 @@ class PreparationOptions:
         size: Height and width, for a source whose input size is dynamic.
         batch: Pictures per inference; None is dynamic.
         resize: The host's resize rule.
-        name: Name for the source, instead of its file's.
     """
 
     preprocessing: Preprocessing
@@ -56,7 +57,6 @@ class PreparationOptions:
     size: tuple[int, int] | None = None
     batch: int | None = 1
     resize: ResizeRule = ResizeRule()
-    name: str | None = None
 
 
 def prepare_source(source: str, options: PreparationOptions, folder: Path) -> PreparedSource:
@@ -79,8 +79,9 @@ def prepare_source(source: str, options: PreparationOptions, folder: Path) -> Pr
     if labels is not None:
         check_labels(labels, classes)
     fold_constants(graph)
+    plain_additions(graph)
     fold_batch_norm(graph)
-    head = find_head(graph, trained, spec, options.head)
+    head = find_head(graph, trained, spec, options.preprocessing, options.head)
     mode = normalization(options.preprocessing, spec.channels)
     entry = fold_entry(graph, source_input, mode, spec.channels)
     contract = Contract(
@@ -91,7 +92,7 @@ def prepare_source(source: str, options: PreparationOptions, folder: Path) -> Pr
         head=head.kind,
         precision="fp32",
         recipe="fp32",
-        source=SourceInfo(options.name or trained.name, trained.digest(), options.preprocessing),
+        source=SourceInfo(trained.name, trained.digest(), options.preprocessing),
         versions=versions_of(["edgeferry", "tensorflow", "keras"]),
     )
     prepared = PreparedSource(folder / "graph.pb", contract)
@@ -106,7 +107,8 @@ def input_spec(trained: TrainedModel, options: PreparationOptions) -> InputSpec:
 
     Raises:
         SourceError: If the source does not take pictures ``[N, H, W, 1 or 3]``.
-        UsageError: If the size is dynamic and not given, or given and another.
+        UsageError: If the size is dynamic and not given, or given and another; or if the
+            source takes another number of pictures at a time.
     """
     shape = trained.input_shape
     if len(shape) != 4 or shape[3] not in (1, 3):
@@ -122,8 +124,13 @@ def input_spec(trained: TrainedModel, options: PreparationOptions) -> InputSpec:
         raise UsageError(
             f"{trained.name} takes {own[0]}x{own[1]} pictures, not {told[0]}x{told[1]}"
         )
-    height, width = (a or b for a, b in zip(own, told or own, strict=True))
-    return InputSpec(int(height), int(width), int(shape[3]), options.batch, options.resize)
+    if trained.kind == "saved_model" and shape[0] not in (None, options.batch):
+        raise UsageError(
+            f"{trained.name} takes {shape[0]} picture(s) at a time, as SavedModels do for good",
+            f"Export it with --batch {shape[0]}, or from the .keras file",
+        )
+    height, width = (int(a or b or 0) for a, b in zip(own, told or own, strict=True))
+    return InputSpec(height, width, int(shape[3] or 0), options.batch, options.resize)
 
 
 def freeze(trained: TrainedModel, spec: InputSpec) -> tuple[Graph, str, int]:
@@ -131,6 +138,9 @@ def freeze(trained: TrainedModel, spec: InputSpec) -> tuple[Graph, str, int]:
 
     Returns:
         The graph, the name of its input node, and the number of classes.
+
+    Raises:
+        SourceError: If it is no classifier, or calls a function that cannot be inlined.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import (
@@ -138,16 +148,26 @@ def freeze(trained: TrainedModel, spec: InputSpec) -> tuple[Graph, str, int]:
     )
 
     signature = tf.TensorSpec(spec.shape, tf.float32, name="picture")
-    function = tf.function(trained, input_signature=[signature]).get_concrete_function()
+    with functions_inlined():
+        function = tf.function(trained, input_signature=[signature]).get_concrete_function()
     output_shape = tuple(function.outputs[0].shape.as_list())
     classes = require_classifier(trained, output_shape)
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
     graph = Graph(frozen.graph.as_graph_def(), frozen.outputs[0].op.name)
+    if any("PartitionedCall" in node.op for node in graph.nodes.values()):
+        raise SourceError(
+            f"{trained.name} holds a function compiled apart, as grouped convolutions are",
+            "Export the Keras model itself, as .keras or in memory",
+        )
     return graph, frozen.inputs[0].op.name, classes
 
 
 def assemble(graph: Graph, entry: Entry, head: HeadCut, spec: InputSpec, classes: int) -> GraphDef:
-    """Put the contract's two ends on the network: uint8 ``image`` in, ``probabilities`` out."""
+    """Put the contract's two ends on the network: uint8 ``image`` in, ``probabilities`` out.
+
+    Raises:
+        SourceError: If its softmax gives several answers.
+    """
     import tensorflow as tf
 
     with tf.Graph().as_default() as whole:
@@ -158,6 +178,11 @@ def assemble(graph: Graph, entry: Entry, head: HeadCut, spec: InputSpec, classes
             return_elements=[f"{head.tensor}:0"],
             name=_NETWORK_SCOPE,
         )
+        if head.kind == "softmax" and scores.shape[-1] not in (None, classes):
+            raise SourceError(
+                f"the softmax is over {scores.shape[-1]} of the {classes} outputs",
+                "Only classifiers that give one answer can be exported so far",
+            )
         scores = scores if len(scores.shape) == 2 else tf.reshape(scores, [-1, classes])
         activation = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[head.kind]
         finish = activation if head.activate else tf.identity

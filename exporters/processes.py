@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 from edgeferry.errors import EngineError, process_ending, rebuilt_error
@@ -57,8 +58,9 @@ def _converse(
     process: subprocess.Popen[str], job: Mapping[str, Any], progress: Progress, stderr: IO[str]
 ) -> dict[str, Any]:
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(json.dumps(job))
-    process.stdin.close()
+    with suppress(BrokenPipeError):  # it died before it listened; how is told at the end
+        process.stdin.write(json.dumps(job))
+        process.stdin.close()
     for line in process.stdout:
         kind, content = json.loads(line).popitem()
         if kind == "progress":
@@ -69,7 +71,7 @@ def _converse(
             return dict(content)
     code = process.wait()
     raise EngineError(
-        f"the {job['kind']} process ended with {process_ending(code)}",
+        f"the {job.get('format', job['kind'])} process ended with {process_ending(code)}",
         "Let one format run at a time: --jobs 1" if code == -9 else _last_line(stderr),
     )
 

@@ -1,9 +1,10 @@
 """Recipes: how each precision is reached, as named, frozen data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeferry.contract import Format, Precision
+from edgeferry.contract import Precision
 from edgeferry.errors import UsageError
 
 IntegerType = Literal["uint8", "int8"]
@@ -37,7 +38,7 @@ TARGETS = ("x86", "arm")
 
 
 def recipes_for(
-    format: Format, precisions: tuple[Precision, ...], targets: tuple[str, ...]
+    format: str, precisions: Sequence[Precision], targets: Sequence[str]
 ) -> list[Recipe]:
     """The recipes that an export of one format runs through.
 

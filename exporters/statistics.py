@@ -16,8 +16,8 @@ from edgeferry.progress import Progress
 class ActivationReader(Protocol):
     """A float model opened so that every activation can be read."""
 
-    def read(self, picture: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Activations by tensor name for a picture, uint8 ``[1, height, width, channels]``."""
+    def read(self, batch: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        """Activations by tensor name for a batch, uint8 ``[N, height, width, channels]``."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ def collect(
     channel_axes: Mapping[str, int],
     progress: Progress,
 ) -> Statistics:
-    """Run every calibration picture once; memory does not grow with their number.
+    """Run every calibration batch once; memory does not grow with their number.
 
     Args:
         reader: The float model.
         calibration: The pictures and the range-finding method.
         channel_axes: Tensors whose channel means are wanted, with their channel axis.
-        progress: Told after each picture.
+        progress: Told before each batch.
     """
     finder, means = range_finder(calibration.info.method), ChannelMeans(channel_axes)
-    for done, picture in enumerate(calibration.pictures):
-        progress("calibrating", done, len(calibration.pictures))
-        activations = reader.read(picture)
+    for done, batch in enumerate(calibration):
+        progress("calibrating", done, len(calibration))
+        activations = reader.read(batch)
         finder.observe(activations)
         means.observe(activations)
     return Statistics(finder.ranges(), means.means())

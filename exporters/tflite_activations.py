@@ -26,16 +26,16 @@ class TFLiteActivationReader:
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._activations = self._computed_floats()
 
-    def read(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Run one picture.
+    def read(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Run one batch.
 
         Args:
-            picture: uint8 ``[1, height, width, channels]``.
+            batch: uint8 ``[N, height, width, channels]``, N as the model has it.
 
         Returns:
             Float32 activations by tensor name.
         """
-        self._interpreter.set_tensor(self._input, picture)
+        self._interpreter.set_tensor(self._input, batch)
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(i) for name, i in self._activations.items()}
 

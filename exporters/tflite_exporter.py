@@ -28,14 +28,15 @@ class TFLiteExporter(Exporter[bytes]):
         self, prepared: bytes, recipe: Recipe, calibration: Calibration | None, destination: Path
     ) -> None:
         """Write one artifact; the contract goes in before anything is quantized."""
-        from edgeferry.exporters.tflite_metadata import with_contract
+        from edgeferry.exporters.tflite_metadata import scores_layer, with_contract
 
         contract = self.contract(recipe, calibration)
         if recipe.precision == "int8":
             assert calibration is not None
             float_model, ranges = self._calibrate(prepared, calibration)
             model = with_contract(float_model, contract)
-            model = quantize(model, static_int8(contract.output_name), ranges)
+            scores = scores_layer(prepared)
+            model = quantize(model, static_int8(contract.output_name, scores), ranges)
         elif recipe.precision == "fp16":
             model = quantize(with_contract(prepared, contract), weights_fp16(), None)
         else:
@@ -75,17 +76,32 @@ def quantize(model: bytes, recipe: list[dict[str, Any]], ranges: dict[str, Range
     import numpy as np
     from litert_quantizer import quantizer
 
-    statistics = ranges and {
-        name: {"min": np.array([[found.low]]), "max": np.array([[found.high]])}
-        for name, found in ranges.items()
+    statistics = {
+        name: {"min": np.array([[found.low]]), "max": np.array([[_upper_end(found)]])}
+        for name, found in (ranges or {}).items()
     }
     worker = quantizer.Quantizer(model, recipe)
-    result = worker.quantize(statistics, enable_progress_bar=False, enable_progress_report=False)
+    result = worker.quantize(
+        statistics or None, enable_progress_bar=False, enable_progress_report=False
+    )
     return bytes(result.quantized_model)
 
 
-def static_int8(output_name: str) -> list[dict[str, Any]]:
-    """Int8 throughout, weights per channel; picture arithmetic and last activation in float."""
+def _upper_end(found: Range) -> float:
+    """The largest value; 1 where all are 0, since XNNPACK refuses steps as small as that gives."""
+    return found.high if found.low or found.high else 1.0
+
+
+def static_int8(output_name: str, scores: str | None) -> list[dict[str, Any]]:
+    """Int8 throughout, weights per channel; picture arithmetic and last activation in float.
+
+    Args:
+        output_name: Name of the tensor that the last activation gives.
+        scores: Name of the fully connected layer before it, if there is one: its weights are
+            int8, its scores float, since integer steps would decide between close answers.
+    """
+    import re
+
     from litert_quantizer import recipe_manager
     from litert_quantizer.qtyping import TFLOperationName
 
@@ -96,6 +112,9 @@ def static_int8(output_name: str) -> list[dict[str, Any]]:
             name, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
         )
     manager.add_quantization_config(".*", TFLOperationName.OUTPUT, algorithm_key="no_quantize")
+    if scores is not None:
+        layer = f"^{re.escape(scores)};$"
+        manager.add_weight_only_config(layer, TFLOperationName.FULLY_CONNECTED, 8)
     recipe: list[dict[str, Any]] = manager.get_quantization_recipe()
     return recipe
 

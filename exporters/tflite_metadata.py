@@ -1,4 +1,4 @@
-"""Writing into a float ``.tflite``: the contract, and a signature with its two tensor names.
+"""A float ``.tflite`` as objects: what edgeferry reads from it, and writes into it.
 
 Only float models are repacked: litert-quantizer keeps quantized weights outside the flatbuffer,
 and a repack afterwards would lose them.
@@ -26,6 +26,19 @@ def with_contract(model: bytes, contract: Contract) -> bytes:
     _set_contract(tree, contract)
     _set_signature(tree, contract.output_name)
     return pack(tree, len(model))
+
+
+def scores_layer(model: bytes) -> str | None:
+    """Name of the fully connected layer that the last operation reads; None if there is none."""
+    tree = unpack(model)
+    graph = tree.subgraphs[0]
+    makers = {int(index): op for op in graph.operators for index in op.outputs}
+    layer = makers.get(int(makers[int(graph.outputs[0])].inputs[0]))
+    code = schema.BuiltinOperator.FULLY_CONNECTED
+    if layer is None or tree.operatorCodes[layer.opcodeIndex].builtinCode != code:
+        return None
+    name: bytes = graph.tensors[layer.outputs[0]].name
+    return name.decode()
 
 
 def unpack(model: bytes) -> schema.ModelT:

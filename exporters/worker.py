@@ -27,7 +27,6 @@ def prepare(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         size=told["size"] and tuple(told["size"]),
         batch=told["batch"],
         resize=ResizeRule(**told["resize"]),
-        name=told["name"],
     )
     progress("reading the source model", 0, 1)
     prepare_source(job["source"], options, Path(job["folder"]))
@@ -46,6 +45,7 @@ def export(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     calibration = job["calibration"] and Calibration(
         StoredPictures(Path(job["calibration"]["path"])),
         CalibrationInfo(**job["calibration"]["info"]),
+        batch=source.contract.input.batch or 1,
     )
     exporter: Exporter[Any] = EXPORTERS.load(job["format"])(source, progress)
     shared = exporter.prepare()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from edgeferry.app.export_checks import check_options
 from edgeferry.app.export_options import ExportedArtifact, ExportOptions, ExportReport
 from edgeferry.app.manifest import write_manifest
 from edgeferry.app.output_folder import staged_folder
-from edgeferry.artifact import find_artifacts
+from edgeferry.artifact import artifact_files, find_artifacts
 from edgeferry.contract import Contract
 from edgeferry.errors import EdgeferryError, LabelError, rebuilt_error
 from edgeferry.exporters.base import PreparedSource
@@ -58,9 +58,8 @@ def export(
     with (
         staged_folder(output, options.force) as staging,
         tempfile.TemporaryDirectory(prefix="edgeferry-") as work,
-        _source_file(source, Path(work)) as (path, name),
     ):
-        prepared = _prepare(path, name, options, Path(work), progress)
+        prepared = _prepare(_readable(source, Path(work)), options, Path(work), progress)
         pictures = _decode_calibration(prepared, options, Path(work), progress)
         seconds, failures = _export_formats(prepared, pictures, options, staging, progress)
         if not seconds:
@@ -68,27 +67,25 @@ def export(
         report = ExportReport(
             artifacts=tuple(_exported(staging, output, seconds)),
             failures={what: str(error) for what, error in failures.items()},
-            warnings=_warnings(pictures),
+            warnings=_warnings(pictures, options.calibration),
             source_top1=_source_top1(staging, prepared, pictures, progress),
         )
         write_manifest(staging, prepared.contract, report)
     return report
 
 
-@contextmanager
-def _source_file(source: str | Path | keras.Model, work: Path) -> Iterator[tuple[str, str | None]]:
+def _readable(source: str | Path | keras.Model, work: Path) -> str:
     """The source as a path or name; a model in memory is saved for the processes to read."""
     if isinstance(source, str | Path):
-        yield str(source), None
-        return
-    path = work / "source.keras"
-    source.save(path)
-    yield str(path), source.name
+        return str(source)
+    from edgeferry.exporters.tracing import save_traced
+
+    path = work / "source" / str(getattr(source, "name", type(source).__name__))
+    save_traced(source, path)
+    return str(path)
 
 
-def _prepare(
-    source: str, name: str | None, options: ExportOptions, work: Path, progress: Progress
-) -> PreparedSource:
+def _prepare(source: str, options: ExportOptions, work: Path, progress: Progress) -> PreparedSource:
     told = {
         "preprocessing": options.preprocessing,
         "head": options.head,
@@ -96,7 +93,6 @@ def _prepare(
         "size": options.size,
         "batch": options.batch,
         "resize": asdict(options.resize),
-        "name": name,
     }
     run_job({"kind": "prepare", "source": source, "folder": str(work), "options": told}, progress)
     return PreparedSource.load(work / "prepared.json")
@@ -149,7 +145,16 @@ def _export_formats(
                 seconds.update(answer["seconds"])
                 for name, described in answer["failures"].items():
                     failures[name] = rebuilt_error(described)
+    _drop_unfinished(staging, seconds)
     return seconds, failures
+
+
+def _drop_unfinished(staging: Path, finished: Iterable[str]) -> None:
+    """Remove what a process left behind that died before it was done."""
+    whole = {file.name for name in finished for file in artifact_files(staging / name)}
+    for file in staging.iterdir():
+        if file.name not in whole:
+            file.unlink()
 
 
 def _export_job(
@@ -191,10 +196,12 @@ def _exported(
         )
 
 
-def _warnings(pictures: CalibrationSet | None) -> tuple[str, ...]:
-    if pictures is None or not pictures.skipped:
+def _warnings(pictures: CalibrationSet | None, source: Path | None) -> tuple[str, ...]:
+    """What went wrong on the way; it goes into the manifest, so without the folder's path."""
+    if pictures is None or source is None or not pictures.skipped:
         return ()
-    shown = "; ".join(pictures.skipped[:3])
+    folder = source if source.is_dir() else source.parent
+    shown = "; ".join(pictures.skipped[:3]).replace(f"{folder}{os.sep}", "")
     return (f"skipped {len(pictures.skipped)} calibration pictures: {shown}",)
 
 

@@ -1,0 +1,53 @@
+"""A histogram that grows with what it sees: one pass, fixed memory, no range known beforehand."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+HALF = 2048
+"""Bins on each side of 0."""
+_SMALLEST_EXPONENT = -100
+
+
+class Histogram:
+    """Counts of values in equal bins around 0, each a power of two wide.
+
+    When a value does not fit, neighboring bins are merged and become twice as wide, which is
+    exact: the same values in any order, or in two histograms merged, give the same counts.
+    """
+
+    def __init__(self) -> None:
+        self._exponent = _SMALLEST_EXPONENT
+        self._counts = np.zeros(2 * HALF, np.int64)
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Count values; those that are not finite are left out."""
+        flat = values.reshape(-1)
+        largest = float(max(-flat.min(), flat.max()))
+        if not np.isfinite(largest):
+            flat = flat[np.isfinite(flat)]
+            largest = float(np.abs(flat).max(initial=0))
+        self._widen(largest)
+        scaled = flat * np.float32(2.0**-self._exponent)
+        bins = np.floor(scaled, out=scaled).astype(np.int32) + np.int32(HALF)
+        self._counts += np.bincount(bins, minlength=2 * HALF)
+
+    def quantile(self, share: float) -> float:
+        """The outer edge of the bin that holds a quantile.
+
+        Args:
+            share: Of the values that shall lie below; above one half the upper edge of the bin
+                is given, else the lower one.
+        """
+        reached = np.cumsum(self._counts)
+        upper = share > 0.5
+        wanted = share * reached[-1]
+        index = int(np.searchsorted(reached, wanted, side="left" if upper else "right"))
+        return float((index - HALF + int(upper)) * 2.0**self._exponent)
+
+    def _widen(self, largest: float) -> None:
+        """Merge bins in pairs until a value fits."""
+        while largest >= HALF * 2.0**self._exponent:
+            pairs = self._counts.reshape(-1, 2).sum(axis=1)
+            self._counts[:] = 0
+            self._counts[HALF // 2 : HALF // 2 + HALF] = pairs
+            self._exponent += 1
