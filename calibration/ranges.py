@@ -75,6 +75,8 @@ class Percentile:
         }
 
 
+AUTO = "auto"
+"""The name that stands for each format's best method."""
 METHODS: dict[str, type[RangeFinder]] = {"minmax": MinMax, "percentile": Percentile}
 
 

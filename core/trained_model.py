@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeferry.contract import Preprocessing
 from edgeferry.errors import SourceError
 from edgeferry.registry import is_installed, missing_dependency
 
 KERAS_SUFFIXES = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
-APPLICATIONS = ("resnet50",)
+APPLICATIONS: dict[str, Preprocessing] = {"resnet50": "caffe"}
+"""Networks of Keras Applications that go by name, with what they were trained on."""
 _SHAPE = "edgeferry takes networks with one input [N, height, width, 1 or 3] and one output"
 
 
@@ -107,6 +109,20 @@ def load_trained_model(source: str | Path) -> TrainedModel:
             than one input or output.
         MissingDependencyError: If TensorFlow is not installed.
     """
+    check_source(source)
+    path = Path(source)
+    _quiet_tensorflow()
+    if not path.exists():
+        return _KerasModel(_download_application(str(source)), str(source), "application")
+    return _load_saved_model(path) if path.is_dir() else _load_keras_file(path)
+
+
+def check_source(source: str | Path) -> None:
+    """Refuse what is no trained model at first sight, without opening it.
+
+    Raises:
+        SourceError: If it is missing, or of no known kind.
+    """
     path = Path(source)
     if not path.exists() and str(source) not in APPLICATIONS:
         raise SourceError(f"there is no model {source}", _known())
@@ -114,10 +130,6 @@ def load_trained_model(source: str | Path) -> TrainedModel:
         raise SourceError(f"{source} is no model of a kind that edgeferry reads", _known())
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise SourceError(f"{source} is a folder without saved_model.pb: no SavedModel", _known())
-    _quiet_tensorflow()
-    if not path.exists():
-        return _KerasModel(_download_application(str(source)), str(source), "application")
-    return _load_saved_model(path) if path.is_dir() else _load_keras_file(path)
 
 
 def wrap_keras_model(model: Any, name: str | None = None) -> TrainedModel:

@@ -83,6 +83,8 @@ class Exporter(ABC, Generic[P]):
     format: ClassVar[Format]
     suffixes: ClassVar[tuple[str, ...]]
     """File suffixes of one artifact, the one that users name first."""
+    best_method: ClassVar[str] = "percentile"
+    """The calibration method that measured best on this format; what ``auto`` stands for."""
 
     def __init__(self, source: PreparedSource, progress: Progress = silent) -> None:
         self.source = source

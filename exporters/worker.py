@@ -6,9 +6,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgeferry.calibration.ranges import AUTO
 from edgeferry.contract import CalibrationInfo, ResizeRule
 from edgeferry.errors import described_error
 from edgeferry.progress import Progress
@@ -42,12 +44,12 @@ def export(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     from edgeferry.exporters.registry import EXPORTERS
 
     source = PreparedSource.load(Path(job["prepared"]))
+    exporter: Exporter[Any] = EXPORTERS.load(job["format"])(source, progress)
     calibration = job["calibration"] and Calibration(
         StoredPictures(Path(job["calibration"]["path"])),
-        CalibrationInfo(**job["calibration"]["info"]),
+        _calibration_info(job["calibration"]["info"], exporter.best_method),
         batch=source.contract.input.batch or 1,
     )
-    exporter: Exporter[Any] = EXPORTERS.load(job["format"])(source, progress)
     shared = exporter.prepare()
     seconds, failures = {}, {}
     for number, recipe in enumerate(Recipe(**data) for data in job["recipes"]):
@@ -64,6 +66,11 @@ def export(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
                 destination.with_suffix(suffix).unlink(missing_ok=True)
     progress("done", len(job["recipes"]), len(job["recipes"]))
     return {"seconds": seconds, "failures": failures}
+
+
+def _calibration_info(told: Mapping[str, Any], best_method: str) -> CalibrationInfo:
+    info = CalibrationInfo(**told)
+    return replace(info, method=best_method) if info.method == AUTO else info
 
 
 JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, Any]]] = {

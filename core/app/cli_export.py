@@ -45,8 +45,8 @@ def export(
         str, typer.Option(metavar="LIST", help="Processors to suit: x86,arm.")
     ] = "x86",
     calibration_method: Annotated[
-        str, typer.Option(metavar="NAME", help="How ranges are found.")
-    ] = "minmax",
+        str, typer.Option(metavar="NAME", help="How ranges are found: auto|minmax|percentile.")
+    ] = "auto",
     calibration_count: Annotated[
         int, typer.Option(min=1, help="Largest number of calibration pictures.")
     ] = 100,

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from edgeferry.exporters.recipes import recipes_for
 from edgeferry.labels import match_label
 from edgeferry.progress import Progress, silent
 from edgeferry.threads import physical_cores
+from edgeferry.trained_model import APPLICATIONS, check_source
 
 if TYPE_CHECKING:
     import keras
@@ -54,6 +55,10 @@ def export(
         EdgeferryError: If nothing could be exported; then nothing is left behind.
     """
     output = Path(output)
+    if isinstance(source, str | Path):
+        check_source(source)
+        known = None if Path(source).exists() else APPLICATIONS[str(source)]
+        options = replace(options, preprocessing=options.preprocessing or known)
     check_options(options)
     with (
         staged_folder(output, options.force) as staging,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from edgeferry.app.export_options import ExportOptions
-from edgeferry.calibration.ranges import range_finder
+from edgeferry.calibration.ranges import AUTO, METHODS
 from edgeferry.contract import Precision, Preprocessing
 from edgeferry.errors import CalibrationError, LabelError, UsageError
 from edgeferry.exporters.recipes import TARGETS
@@ -27,7 +27,7 @@ def check_options(options: ExportOptions) -> None:
     _check_preprocessing(options.preprocessing)
     if options.calibration_count < 1:
         raise UsageError(f"cannot calibrate on {options.calibration_count} pictures")
-    range_finder(options.calibration_method)
+    _check_choices("calibration method", (options.calibration_method,), (AUTO, *METHODS))
     _check_calibration(options.calibration, "int8" in options.precisions)
     if options.labels is not None:
         _check_labels_file(options.labels)

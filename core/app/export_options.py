@@ -14,13 +14,15 @@ class ExportOptions:
     Attributes:
         calibration: Calibration pictures: a folder, or a ``.npy``/``.npz`` file; int8 needs it.
         labels: Text file with one label a line, or a JSON list.
-        preprocessing: What the source expects; None refuses rather than guesses.
+        preprocessing: What the source expects; None refuses rather than guesses, but for
+            networks by name, which are known.
         head: The last activation where the source does not tell: ``logits`` or ``softmax``
             (softmax is put on logits), or ``sigmoid`` (multi-label).
         formats: Formats to write.
         precisions: Precisions to write.
         targets: Processor families the integer types suit: ``x86``, ``arm``.
-        calibration_method: Name of the range-finding method.
+        calibration_method: Name of the range-finding method; ``auto`` takes the one that
+            measured best for each format.
         calibration_count: Largest number of calibration pictures.
         size: Height and width for a source whose input size is dynamic.
         batch: Pictures per inference; None is dynamic.
@@ -37,7 +39,7 @@ class ExportOptions:
     formats: Sequence[Format] = ("tflite", "onnx", "openvino")
     precisions: Sequence[Precision] = ("fp32", "fp16", "int8")
     targets: Sequence[str] = ("x86",)
-    calibration_method: str = "minmax"
+    calibration_method: str = "auto"
     calibration_count: int = 100
     size: tuple[int, int] | None = None
     batch: int | None = 1

@@ -8,6 +8,7 @@ from PIL import Image
 
 from edgeferry.app.cli import run
 from edgeferry.app.results import results_schema
+from edgeferry.errors import SourceError
 
 
 @pytest.fixture
@@ -100,3 +101,19 @@ def test_output_that_cannot_be_written(refused, trained, tmp_path):
     (tmp_path / "file").write_text("no folder")
     arguments = ("--precisions", "fp32", "--preprocessing", "tf")
     assert "file" in refused(trained.keras_path, *arguments, output=tmp_path / "file" / "out")
+
+
+def test_network_by_name_brings_its_preprocessing(monkeypatch, tmp_path):
+    from edgeferry.app import export as module
+
+    told = []
+
+    def prepare(source, options, *rest):
+        told.append((source, options.preprocessing))
+        raise SourceError("seen")
+
+    monkeypatch.setattr(module, "_prepare", prepare)
+    for given, expected in (([], "caffe"), (["--preprocessing", "tf"], "tf")):
+        asked = ["export", "resnet50", "-o", str(tmp_path / "out"), "--precisions", "fp32", *given]
+        assert run(asked) == 2
+        assert told.pop() == ("resnet50", expected)

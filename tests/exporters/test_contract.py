@@ -58,7 +58,8 @@ def test_everything_needed_is_inside(moved, exported, precision, format):
     assert set(contract.versions) >= always | TOOLS.get((precision, format), set())
     if precision == "int8":
         assert isinstance(contract.calibration, CalibrationInfo)
-        assert (contract.calibration.method, contract.calibration.images) == ("minmax", 64)
+        best = "minmax" if format == "openvino" else "percentile"
+        assert (contract.calibration.method, contract.calibration.images) == (best, 64)
     else:
         assert contract.calibration is None
 
