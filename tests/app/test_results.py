@@ -27,7 +27,7 @@ def test_schema_knows_every_key_of_a_result():
 
 
 def test_schema_refuses_a_result_without_a_key():
-    document = results_document("benchmark", [Result("net.onnx")])
+    document = results_document("demo", [Result("net.onnx")])
     validate(document)
     del document["results"][0]["kl"]
     with pytest.raises(jsonschema.ValidationError, match="kl"):
@@ -36,7 +36,7 @@ def test_schema_refuses_a_result_without_a_key():
 
 def test_schema_refuses_shares_that_are_no_percent():
     with pytest.raises(jsonschema.ValidationError, match="101"):
-        validate(results_document("benchmark", [Result("net.onnx", top1=101.0)]))
+        validate(results_document("demo", [Result("net.onnx", top1=101.0)]))
 
 
 def test_keys_of_a_command_stand_beside_the_common_ones():
@@ -46,7 +46,7 @@ def test_keys_of_a_command_stand_beside_the_common_ones():
 
 
 def test_document_without_a_number_for_json_is_not_written(tmp_path):
-    document = results_document("benchmark", [Result("net.onnx", kl=float("nan"))])
+    document = results_document("demo", [Result("net.onnx", kl=float("nan"))])
     with pytest.raises(ValueError, match="JSON"):
         write_document(document, str(tmp_path / "results.json"))
     assert list(tmp_path.iterdir()) == []
