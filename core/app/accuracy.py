@@ -75,7 +75,8 @@ class Tally:
             "top1": _percent(self.right1, self.labeled),
             "top5": _percent(self.right5, self.labeled),
             "agreement": _percent(self.agreed, self.compared),
-            "kl": self.divergence / self.compared if self.compared else None,
+            # Probabilities in float32 do not add up to quite 1, so a 0 may fall below itself.
+            "kl": max(0.0, self.divergence / self.compared) if self.compared else None,
             "sqnr_db": self._sqnr(),
         }
 
