@@ -56,8 +56,8 @@ def memory_mb(field: str) -> float:
 def calibrate(model_format: str, folder: Path, pictures: Path) -> float:
     """Write an int8 artifact in this process; give what calibration added at its peak, MB."""
     watched = WatchedPictures(pictures)
-    info = CalibrationInfo(method="minmax", images=len(watched), sha256="0" * 64)
     exporter = EXPORTERS.load(model_format)(PreparedSource.load(folder / "prepared.json"))
+    info = CalibrationInfo(exporter.best_method, images=len(watched), sha256="0" * 64)
     (recipe,) = recipes_for(model_format, ("int8",), ("x86",))
     destination = folder / f"measured{exporter.suffixes[0]}"
     exporter.export(exporter.prepare(), recipe, Calibration(watched, info), destination)
@@ -96,7 +96,6 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[int, Path]:
         "size": None,
         "batch": 1,
         "resize": {},
-        "name": None,
     }
     run_job({"kind": "prepare", "source": str(model), "folder": str(folder), "options": told})
     spec = PreparedSource.load(folder / "prepared.json").contract.input
