@@ -16,6 +16,7 @@ from edgeferry.app.manifest import write_manifest
 from edgeferry.app.output_folder import staged_folder
 from edgeferry.artifact import artifact_files, find_artifacts
 from edgeferry.contract import Contract
+from edgeferry.devices.machine import available_memory
 from edgeferry.errors import EdgeferryError, LabelError, rebuilt_error
 from edgeferry.exporters.base import PreparedSource
 from edgeferry.exporters.processes import run_job
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     import keras
 
     from edgeferry.calibration.store import CalibrationSet
+
+_MEMORY_OF_A_JOB = 3 * 2**30
+"""Bytes that an exporter may take, its converter included."""
 
 __all__ = ["ExportOptions", "ExportReport", "ExportedArtifact", "export"]
 
@@ -138,7 +142,7 @@ def _export_formats(
 
     seconds: dict[str, float] = {}
     failures: dict[str, EdgeferryError] = {}
-    jobs = options.jobs or physical_cores()
+    jobs = options.jobs or jobs_here()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         runs = {format: pool.submit(run, format) for format in options.formats}
         for format, future in runs.items():
@@ -160,6 +164,17 @@ def _drop_unfinished(staging: Path, finished: Iterable[str]) -> None:
     for file in staging.iterdir():
         if file.name not in whole:
             file.unlink()
+
+
+def jobs_here(available: int | None = None) -> int:
+    """How many exporters may run side by side: as many as cores, and as memory bears.
+
+    Args:
+        available: Bytes of memory; None asks the system.
+    """
+    free = available_memory() if available is None else available
+    cores = physical_cores()
+    return cores if free is None else max(1, min(cores, free // _MEMORY_OF_A_JOB))
 
 
 def _export_job(
