@@ -16,23 +16,27 @@ class Histogram:
     """
 
     def __init__(self) -> None:
+        self._low, self._high = np.inf, -np.inf
         self._exponent = _SMALLEST_EXPONENT
         self._counts = np.zeros(2 * HALF, np.int64)
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Count values; those that are not finite are left out."""
         flat = values.reshape(-1)
-        largest = float(max(-flat.min(), flat.max()))
-        if not np.isfinite(largest):
+        low, high = float(flat.min()), float(flat.max())
+        if not np.isfinite(low + high):
             flat = flat[np.isfinite(flat)]
-            largest = float(np.abs(flat).max(initial=0))
-        self._widen(largest)
+            low, high = float(flat.min(initial=np.inf)), float(flat.max(initial=-np.inf))
+        if not flat.size:
+            return
+        self._low, self._high = min(low, self._low), max(high, self._high)
+        self._widen(max(-low, high))
         scaled = flat * np.float32(2.0**-self._exponent)
         bins = np.floor(scaled, out=scaled).astype(np.int32) + np.int32(HALF)
         self._counts += np.bincount(bins, minlength=2 * HALF)
 
     def quantile(self, share: float) -> float:
-        """The outer edge of the bin that holds a quantile.
+        """The outer edge of the bin that holds a quantile, within the values counted.
 
         Args:
             share: Of the values that shall lie below; above one half the upper edge of the bin
@@ -42,7 +46,8 @@ class Histogram:
         upper = share > 0.5
         wanted = share * reached[-1]
         index = int(np.searchsorted(reached, wanted, side="left" if upper else "right"))
-        return float((index - HALF + int(upper)) * 2.0**self._exponent)
+        edge = (index - HALF + int(upper)) * 2.0**self._exponent
+        return float(min(max(edge, self._low), self._high))
 
     def _widen(self, largest: float) -> None:
         """Merge bins in pairs until a value fits."""

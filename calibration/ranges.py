@@ -55,23 +55,18 @@ class Percentile:
     """The range that holds all but the outermost values, ``TAIL`` of them at each end."""
 
     def __init__(self) -> None:
-        self._extremes = MinMax()
         self._histograms: dict[str, Histogram] = defaultdict(Histogram)
 
     def observe(self, activations: Mapping[str, NDArray[Any]]) -> None:
         """Count one picture's activations."""
-        self._extremes.observe(activations)
         for name, values in activations.items():
             self._histograms[name].add(values)
 
     def ranges(self) -> dict[str, Range]:
         """The ranges found, by tensor name."""
         return {
-            name: Range(
-                max(whole.low, self._histograms[name].quantile(TAIL)),
-                min(whole.high, self._histograms[name].quantile(1 - TAIL)),
-            )
-            for name, whole in self._extremes.ranges().items()
+            name: Range(histogram.quantile(TAIL), histogram.quantile(1 - TAIL))
+            for name, histogram in self._histograms.items()
         }
 
 

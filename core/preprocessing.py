@@ -23,11 +23,6 @@ class Normalization:
     mean: tuple[float, ...]
     scale: tuple[float, ...]
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether it changes nothing."""
-        return not self.flip and not any(self.mean) and set(self.scale) == {1.0}
-
 
 _PER_CHANNEL: dict[Preprocessing, Normalization] = {
     "caffe": Normalization(True, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),

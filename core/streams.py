@@ -1,4 +1,4 @@
-"""Standard output kept for the answers of a process that others talk to."""
+"""Streams between a process and its parent: answers out, and what libraries said aside."""
 
 import os
 from typing import IO
@@ -12,3 +12,10 @@ def private_stdout() -> IO[str]:
     private = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     return private
+
+
+def last_line(stream: IO[str]) -> str:
+    """The last line of a seekable stream that is not blank: what a dead process said last."""
+    stream.seek(0)
+    lines = [line.strip() for line in stream if line.strip()]
+    return lines[-1] if lines else ""

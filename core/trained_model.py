@@ -25,7 +25,7 @@ class TrainedModel(ABC):
 
     Attributes:
         name: Its name, without folder or suffix.
-        kind: ``keras``, ``h5``, ``saved_model``, ``application`` or ``memory``.
+        kind: ``keras``, ``h5``, ``saved_model`` or ``application``.
         input_shape: ``(N, height, width, channels)``, None where dynamic.
         keras_model: The Keras model; None for a SavedModel.
     """
@@ -130,15 +130,6 @@ def check_source(source: str | Path) -> None:
         raise SourceError(f"{source} is no model of a kind that edgeferry reads", _known())
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise SourceError(f"{source} is a folder without saved_model.pb: no SavedModel", _known())
-
-
-def wrap_keras_model(model: Any, name: str | None = None) -> TrainedModel:
-    """Take a ``keras.Model`` that is in memory.
-
-    Raises:
-        SourceError: If it has more than one input or output, or is not built.
-    """
-    return _KerasModel(model, name or str(model.name), "memory")
 
 
 def keras_input_shape(model: Any, name: str) -> tuple[int | None, ...]:

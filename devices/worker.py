@@ -127,7 +127,7 @@ def _answer(bench: Bench, command: Mapping[str, Any]) -> dict[str, Any]:
     return doing[command["do"]]()
 
 
-def die_with_parent() -> None:
+def _die_with_parent() -> None:
     """Ask Linux to end this process when its parent ends, even while it is stopped."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -135,7 +135,7 @@ def die_with_parent() -> None:
 
 def main() -> None:
     """Answer commands until standard input ends."""
-    die_with_parent()
+    _die_with_parent()
     answers = private_stdout()
     gc.disable()  # nothing here is cyclic, and a collection would hit some inferences
     bench: Bench | None = None

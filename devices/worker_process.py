@@ -13,9 +13,10 @@ from typing import Any
 
 from edgeferry.devices.measurement import Trial
 from edgeferry.errors import EngineError, process_ending, rebuilt_error
+from edgeferry.streams import last_line
 
-_STOP, _CONTINUE = getattr(signal, "SIGSTOP", None), getattr(signal, "SIGCONT", None)
-"""Neither is known on Windows; idle processes wait for input there."""
+_CAN_PAUSE = hasattr(os, "waitid")
+"""Not on Windows, nor on macOS before Python 3.13: idle processes just wait for input there."""
 
 
 class WorkerProcess:
@@ -56,12 +57,14 @@ class WorkerProcess:
 
     def pause(self) -> None:
         """Stop the process where it is, with the threads that its engine lets spin."""
-        if self._signal(_STOP):
+        if _CAN_PAUSE and self._process.poll() is None:
+            self._process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it run on."""
-        self._signal(_CONTINUE)
+        if _CAN_PAUSE:
+            self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -78,17 +81,8 @@ class WorkerProcess:
         except OSError as error:
             raise self._death() from error
 
-    def _signal(self, number: signal.Signals | None) -> bool:
-        if number is None or self._process.poll() is not None:
-            return False
-        self._process.send_signal(number)
-        return True
-
     def _death(self) -> EngineError:
         ending = process_ending(self._process.wait())
-        self._stderr.seek(0)
-        lines = [line.strip() for line in self._stderr if line.strip()]
         return EngineError(
-            f"the process that measures {self._name} ended with {ending}",
-            lines[-1] if lines else "",
+            f"the process that measures {self._name} ended with {ending}", last_line(self._stderr)
         )

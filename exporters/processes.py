@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from edgeferry.errors import EngineError, process_ending, rebuilt_error
 from edgeferry.progress import Progress, silent
+from edgeferry.streams import last_line
 
 _ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",
@@ -72,11 +73,5 @@ def _converse(
     code = process.wait()
     raise EngineError(
         f"the {job.get('format', job['kind'])} process ended with {process_ending(code)}",
-        "Let one format run at a time: --jobs 1" if code == -9 else _last_line(stderr),
+        "Let one format run at a time: --jobs 1" if code == -9 else last_line(stderr),
     )
-
-
-def _last_line(stderr: IO[str]) -> str:
-    stderr.seek(0)
-    lines = [line.strip() for line in stderr if line.strip()]
-    return lines[-1] if lines else ""

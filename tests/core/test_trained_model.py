@@ -5,7 +5,7 @@ import pytest
 
 from edgeferry import trained_model
 from edgeferry.errors import SourceError
-from edgeferry.trained_model import load_trained_model, wrap_keras_model
+from edgeferry.trained_model import keras_input_shape, load_trained_model
 
 keras = pytest.importorskip("keras")
 PICTURES = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
@@ -61,13 +61,6 @@ def test_mixed_precision_runs_in_float32(tmp_path):
     np.testing.assert_allclose(loaded.predict(PICTURES), exact(PICTURES), atol=1e-6)
 
 
-def test_a_model_in_memory():
-    model = small_model()
-    loaded = wrap_keras_model(model)
-    assert (loaded.name, loaded.kind) == ("small", "memory")
-    np.testing.assert_allclose(loaded.predict(PICTURES), model(PICTURES), atol=1e-6)
-
-
 def test_resnet50_by_name_unless_a_path_has_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(trained_model, "_download_application", lambda name: small_model())
@@ -117,10 +110,10 @@ def test_code_in_a_file_is_never_run(tmp_path):
 def test_two_inputs_are_refused():
     one, two = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
     with pytest.raises(SourceError, match="2 inputs and 1 outputs"):
-        wrap_keras_model(keras.Model([one, two], one + two, name="pair"))
+        keras_input_shape(keras.Model([one, two], one + two), "pair")
 
 
 def test_what_takes_no_picture_is_refused():
     inputs = keras.Input((8,))
     with pytest.raises(SourceError, match="shape"):
-        wrap_keras_model(keras.Model(inputs, keras.layers.Dense(2)(inputs)))
+        keras_input_shape(keras.Model(inputs, keras.layers.Dense(2)(inputs)), "flat")
