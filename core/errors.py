@@ -58,6 +58,18 @@ class EngineError(EdgeferryError):
     """An inference engine or converter refused or failed."""
 
 
+class DeviceError(EdgeferryError):
+    """A device that cannot be reached, refused a command, or did not answer as it should."""
+
+
+class DeviceLostError(DeviceError):
+    """A device that was there and is gone: what was measured until then still holds."""
+
+
+class TimeLimitError(DeviceError):
+    """A command that took longer on a device than it may; it was ended there."""
+
+
 def described_error(error: Exception, doing: str) -> dict[str, str]:
     """An error as plain data, for the process that waits for an answer.
 

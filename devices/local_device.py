@@ -1,0 +1,139 @@
+"""This machine as a device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, ClassVar
+
+from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
+from edgeferry.devices.lines import LineReader
+from edgeferry.errors import DeviceError, DeviceLostError, TimeLimitError
+from edgeferry.files import atomic_path, sha256_of
+
+_CHUNK = 1 << 16
+
+
+class LocalDevice(Device):
+    """Runs commands as processes of this machine.
+
+    Args:
+        settings: Its folder is a temporary one, unless one is named.
+    """
+
+    transport: ClassVar[str] = "local"
+    usual_python: ClassVar[str] = sys.executable
+
+    def __init__(self, settings: DeviceSettings) -> None:
+        super().__init__(settings)
+        named = settings.folder
+        self._folder = Path(named or tempfile.mkdtemp(prefix="edgeferry-")).absolute()
+        self._temporary = named is None
+        self._running: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def place(self, files: Sequence[Path]) -> list[str]:
+        """They are where they are."""
+        return [str(file.absolute()) for file in files]
+
+    def digest(self, name: str) -> str | None:
+        path = self._folder / name
+        return sha256_of(path) if path.is_file() else None
+
+    def close(self) -> None:
+        self._closed = True
+        if self._running is not None:
+            _end(self._running)
+        if self._temporary:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, command: Command, listen: Listener | None) -> Completed:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile() as complaints, self._started(command, complaints) as process:
+            heard: list[str] = []
+            over = threading.Event()
+            timer = threading.Timer(command.time_limit, _end_late, (process, over))
+            timer.start()
+            try:
+                assert process.stdout is not None
+                for line in _lines(process.stdout):
+                    (listen or heard.append)(line)
+                code = process.wait()
+            finally:
+                timer.cancel()
+                _end(process)
+            if over.is_set():
+                raise TimeLimitError(
+                    f"{command} took more than {command.time_limit:g} s on {self.name}"
+                )
+            if self._closed:
+                raise DeviceLostError(f"{self.name} was closed while {command} ran on it")
+            complaints.seek(0)
+            stdout = "".join(f"{line}\n" for line in heard)
+            return Completed(code, stdout, complaints.read().decode(errors="replace"))
+
+    @contextlib.contextmanager
+    def _started(self, command: Command, stderr: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+        try:
+            self._running = subprocess.Popen(
+                self._arguments(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=self._folder,
+                env={**os.environ, **command.environment},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise DeviceError(f"cannot run {command} on {self.name}: {error.strerror}") from error
+        try:
+            with self._running:
+                yield self._running
+        finally:
+            self._running = None
+
+    def _arguments(self, command: Command) -> Sequence[str]:
+        """What is really started for a command."""
+        return command.arguments
+
+    def _push(self, source: Path, name: str) -> None:
+        destination = self._folder / name
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(destination) as temporary:
+            shutil.copyfile(source, temporary)
+
+    def _pull(self, name: str, destination: Path) -> None:
+        source = self._folder / name
+        if not source.is_file():
+            raise DeviceError(f"there is no file {name} on {self.name}")
+        with atomic_path(destination) as temporary:
+            shutil.copyfile(source, temporary)
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    reader = LineReader()
+    while data := os.read(stream.fileno(), _CHUNK):
+        yield from reader.feed(data)
+    yield from reader.feed(b"", final=True)
+
+
+def _end_late(process: subprocess.Popen[bytes], over: threading.Event) -> None:
+    over.set()
+    _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and what it started, in its own session."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
