@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from edgeferry.contract import Contract, Format, Precision
 from edgeferry.errors import ArtifactError, ContractError
+from edgeferry.files import sha256_of
 from edgeferry.flatbuffer import Table, check_range, read_bytes
 from edgeferry.protobuf import read_fields, read_message
 
@@ -93,6 +94,12 @@ def require_contract(artifact: Artifact) -> Contract:
 def artifact_files(path: Path) -> tuple[Path, ...]:
     """Every file that belongs to an artifact."""
     return (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)
+
+
+def artifact_digests(path: Path) -> dict[str, str | None]:
+    """SHA-256 of an artifact's file, and of its weights where they are in a file apart."""
+    first, *others = [sha256_of(file) for file in artifact_files(path)]
+    return {"sha256": first, "weights_sha256": others[0] if others else None}
 
 
 def find_artifacts(paths: Iterable[str | Path]) -> list[Artifact]:

@@ -173,6 +173,17 @@ class Device(ABC):
                     raise DeviceError(f"{file.name} arrived damaged on {self.name}")
         return names
 
+    def install(self, requirements: Sequence[str]) -> None:
+        """Install packages for the device's Python, where the transport can.
+
+        Args:
+            requirements: Pinned, with everything they need.
+
+        Raises:
+            DeviceError: If it cannot, or one cannot be had.
+        """
+        raise DeviceError(f"edgeferry installs nothing on {self.name}", "Install a bundle there")
+
     @abstractmethod
     def digest(self, name: str) -> str | None:
         """SHA-256 of a file in the device's folder, hexadecimal; None where there is none."""

@@ -6,43 +6,55 @@ from math import ceil
 from edgeferry.devices.device import Command
 
 TIMED_OUT = 124
-"""Exit code of ``timeout`` for a command that took too long (GNU coreutils, BusyBox, toybox)."""
+"""Exit code of ``timeout`` for a command that took too long (GNU coreutils, toybox)."""
 KILLED_LATE = 137
 """Its exit code for one that had to be killed."""
+TIME_UP = (TIMED_OUT, KILLED_LATE, 143)
+"""Exit codes of a command that its time limit ended; BusyBox gives that of SIGTERM. A command may
+have one for another reason, so the time that it took has to tell too."""
+NO_FOLDER = 125
+"""Exit code where the folder cannot be made or entered; ``beginning`` was not reached."""
 GRACE = 2
 """Seconds that a command has to end by itself."""
 
 _SCRIPT = """\
-mkdir -p {folder} && cd {folder} || exit 125
+mkdir -p {folder} && cd {folder} || exit {no_folder}
+{beginning}
 exec 3<&0
-{assignments}timeout -k {grace} {limit} {command} </dev/null 3<&- &
+{assignments}$(command -v setsid) timeout -k {grace} {limit} {command} </dev/null 3<&- &
 child=$!
-(cat >/dev/null; kill $child) <&3 >/dev/null 2>&1 &
+(while read -r _; do :; done; kill $child; sleep {grace}; kill -KILL -$child) <&3 >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
 wait $child
 code=$?
 kill $watcher 2>/dev/null
+kill -KILL -$child 2>/dev/null
 """
 
 
-def guarded(command: Command, folder: str, ending: str = "exit $code") -> str:
+def guarded(
+    command: Command, folder: str, ending: str = "exit $code", beginning: str = ":"
+) -> str:
     """A line for ``sh`` that runs a command in a folder, made if missing.
 
     The command gets an empty standard input. The shell's own is the lifeline: when it ends,
-    the client is gone, and the command is ended; likewise when its time is up. ``timeout``
-    passes the signal on to what the command started.
+    the client is gone, and the command is ended; likewise when its time is up. What the
+    command started is ended with it: its processes are a group, which is killed at last.
 
     Args:
         command: What to run.
         folder: Where; relative to where the shell starts, or absolute.
         ending: What the shell does last; ``$code`` is the command's exit code.
+        beginning: What it does once it is in the folder.
     """
     assignments = "".join(
         f"{name}={shlex.quote(value)} " for name, value in command.environment.items()
     )
     script = _SCRIPT.format(
         folder=shlex.quote(folder),
+        no_folder=NO_FOLDER,
+        beginning=beginning,
         assignments=assignments,
         grace=GRACE,
         limit=max(1, ceil(command.time_limit)),

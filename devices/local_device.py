@@ -16,7 +16,7 @@ from typing import IO, ClassVar
 
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
 from edgeferry.devices.lines import LineReader
-from edgeferry.errors import DeviceError, DeviceLostError, TimeLimitError
+from edgeferry.errors import DeviceError, DeviceLostError, OutputError, TimeLimitError
 from edgeferry.files import atomic_path, sha256_of
 
 _CHUNK = 1 << 16
@@ -56,12 +56,14 @@ class LocalDevice(Device):
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, command: Command, listen: Listener | None) -> Completed:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._closed:
+            raise DeviceLostError(f"{self.name} is closed")
         with tempfile.TemporaryFile() as complaints, self._started(command, complaints) as process:
             heard: list[str] = []
             over = threading.Event()
             timer = threading.Timer(command.time_limit, _end_late, (process, over))
             timer.start()
+            threading.Thread(target=_end_leftovers, args=(process,), daemon=True).start()
             try:
                 assert process.stdout is not None
                 for line in _lines(process.stdout):
@@ -78,11 +80,13 @@ class LocalDevice(Device):
                 raise DeviceLostError(f"{self.name} was closed while {command} ran on it")
             complaints.seek(0)
             stdout = "".join(f"{line}\n" for line in heard)
-            return Completed(code, stdout, complaints.read().decode(errors="replace"))
+            stderr = complaints.read().decode(errors="replace")
+            return Completed(_as_in_a_shell(code), stdout, stderr)
 
     @contextlib.contextmanager
     def _started(self, command: Command, stderr: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             self._running = subprocess.Popen(
                 self._arguments(command),
                 stdin=subprocess.DEVNULL,
@@ -96,6 +100,8 @@ class LocalDevice(Device):
             raise DeviceError(f"cannot run {command} on {self.name}: {error.strerror}") from error
         try:
             with self._running:
+                if self._closed:  # meanwhile, by another thread that saw no process yet
+                    _end(self._running)
                 yield self._running
         finally:
             self._running = None
@@ -106,9 +112,12 @@ class LocalDevice(Device):
 
     def _push(self, source: Path, name: str) -> None:
         destination = self._folder / name
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(destination) as temporary:
-            shutil.copyfile(source, temporary)
+        try:
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(destination) as temporary:
+                shutil.copyfile(source, temporary)
+        except (OSError, OutputError) as error:
+            raise DeviceError(f"cannot send {name} to {self.name}: {error}") from error
 
     def _pull(self, name: str, destination: Path) -> None:
         source = self._folder / name
@@ -128,6 +137,17 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
 def _end_late(process: subprocess.Popen[bytes], over: threading.Event) -> None:
     over.set()
     _end(process)
+
+
+def _end_leftovers(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process, then end what it started, which might hold its output open."""
+    process.wait()
+    _end(process)
+
+
+def _as_in_a_shell(code: int) -> int:
+    """The exit code that a shell gives: 128 and the signal for one that a signal ended."""
+    return code if code >= 0 else 128 - code
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

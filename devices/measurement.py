@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from edgeferry.runtimes.base import Execution, RuntimeOptions
+from edgeferry.runtimes.base import Execution, RuntimeOptions, Settings
 
 
 @dataclass(frozen=True)
@@ -15,31 +14,37 @@ class Trial:
     """One artifact and how to run it.
 
     Attributes:
-        path: The artifact.
-        runtime: Name of the engine.
+        path: The artifact, as the device finds it.
+        runtime: Name of the engine; None takes the first one installed there.
         threads: Threads for one inference; None is one for each physical core.
         execution: What float operations run in.
         engine_device: Execution provider, delegate or OpenVINO device; None is the CPU.
+        settings: The engine's own settings, as pairs of name and value.
     """
 
-    path: Path
-    runtime: str
+    path: str
+    runtime: str | None = None
     threads: int | None = None
     execution: Execution = "float32"
     engine_device: str | None = None
+    settings: Settings = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for the worker."""
-        return {**asdict(self), "path": str(self.path)}
+        """Plain data for another process."""
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Trial:
-        """Read what ``to_dict`` gave."""
-        return cls(**{**data, "path": Path(data["path"])})
+        """Read what ``to_dict`` gave, JSON's lists included."""
+        pairs = tuple((str(name), str(value)) for name, value in data["settings"])
+        return cls(**{**data, "settings": pairs})
 
     def options(self) -> RuntimeOptions:
         """What the engine is told."""
-        return RuntimeOptions(self.threads, self.execution, self.engine_device)
+        return RuntimeOptions(self.threads, self.execution, self.engine_device, self.settings)
+
+    def __str__(self) -> str:
+        return self.path.replace("\\", "/").rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,27 @@ class Plan:
         seconds: For each artifact, warming up not counted.
         rounds: Slices that this is cut into; in each, every artifact of a group has its turn.
         warm_up: Longest time to wait for steady latencies, seconds.
+        picture_share: Time for whole predictions (picture file to label), over ``seconds``.
+        sustained: Seconds that each artifact then runs alone, without a pause; 0 is not.
     """
 
     seconds: float = 5.0
     rounds: int = 10
     warm_up: float = 5.0
+    picture_share: float = 0.2
+    sustained: float = 0.0
 
     @property
     def slice(self) -> float:
         """Seconds of one artifact in one round."""
         return self.seconds / self.rounds
+
+    def alone(self) -> Plan:
+        """The plan of the sustained run: from cold, in slices of about five seconds."""
+        slices = max(10, round(self.sustained / 5))
+        return replace(
+            self, seconds=self.sustained, rounds=slices, warm_up=0, picture_share=0, sustained=0
+        )
 
 
 @dataclass(frozen=True)
@@ -76,16 +92,43 @@ class WarmUp:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What one artifact took; raw, statistics are derived.
+class Slice:
+    """One artifact's turn in one round; raw, statistics are derived.
 
     Attributes:
-        trial: What was run.
+        nanoseconds: Of each inference.
+        pictures: Nanoseconds of each whole prediction, picture file to label.
+        seconds: When it was over, since the first turn began.
+        temperature_c: The processor's, right after; None where no sensor tells.
+        clock_mhz: The processors' median clock, right after; likewise.
+        throttled: Raspberry Pi's throttling word, right after; likewise.
+        joules: Energy of the machine during the inferences; likewise.
+    """
+
+    nanoseconds: tuple[int, ...]
+    pictures: tuple[int, ...] = ()
+    seconds: float = 0.0
+    temperature_c: float | None = None
+    clock_mhz: float | None = None
+    throttled: int | None = None
+    joules: float | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Slice:
+        """Read what ``asdict`` gave, after a way through JSON."""
+        timings = {name: tuple(map(int, data[name])) for name in ("nanoseconds", "pictures")}
+        return cls(**{**data, **timings})
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an engine did with an artifact, but for its timings.
+
+    Attributes:
         load_ms: Opening the artifact in a fresh process, the engine's import included,
             milliseconds.
         first_ms: First inference, milliseconds.
         warm_up: How it warmed up.
-        rounds: Nanoseconds of each inference, by round.
         batch: Pictures per inference.
         peak_rss_mb: Peak memory of its process, MiB; None where the system does not tell.
         engine: Name of the engine.
@@ -98,11 +141,9 @@ class Measurement:
             round had a fresh one.
     """
 
-    trial: Trial
     load_ms: float
     first_ms: float
     warm_up: WarmUp
-    rounds: tuple[tuple[int, ...], ...]
     batch: int
     peak_rss_mb: float | None
     engine: str
@@ -110,5 +151,30 @@ class Measurement:
     device: str
     threads: int
     executed: str
-    ops: list[dict[str, Any]]
+    ops: list[dict[str, Any]] | None
     resident: bool
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Run:
+        """Read what ``asdict`` gave, after a way through JSON."""
+        return cls(**{**data, "warm_up": WarmUp(**data["warm_up"])})
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One artifact, measured.
+
+    Attributes:
+        trial: What was run.
+        run: What the engine did.
+        slices: Its turns, one for each round.
+    """
+
+    trial: Trial
+    run: Run
+    slices: tuple[Slice, ...]
+
+    @property
+    def rounds(self) -> tuple[tuple[int, ...], ...]:
+        """Nanoseconds of each inference, by round."""
+        return tuple(each.nanoseconds for each in self.slices)

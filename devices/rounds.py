@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from edgeferry.artifact import artifact_files
+from edgeferry.devices.energy import EnergyMeter
 from edgeferry.devices.machine import MIB, available_memory
-from edgeferry.devices.measurement import Measurement, Plan, Trial, WarmUp
+from edgeferry.devices.measurement import Measurement, Plan, Run, Slice, Trial
+from edgeferry.devices.sensors import Sensors
 from edgeferry.devices.worker_process import WorkerProcess
 from edgeferry.errors import EdgeferryError
-from edgeferry.progress import Progress, silent
+
+Taken = Callable[[Trial, int, Slice], None]
+"""Told of each turn: whose, the round's number, and what came of it."""
 
 _SHARE_OF_MEMORY = 0.8
 _BASE_MB, _PER_SIZE = 150, 3
 """What a process is taken to need: the engine, and the artifact in several forms on loading."""
 
 
+class Worker(Protocol):
+    """What runs one artifact and times it."""
+
+    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a command and wait for its answer."""
+
+    def pause(self) -> None:
+        """Keep still while others run."""
+
+    def resume(self) -> None:
+        """Be ready again."""
+
+    def close(self) -> None:
+        """Give back everything."""
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What a measurement is taken with.
+
+    Attributes:
+        start: Starts the worker of a trial.
+        sensors: Read after each turn.
+        energy: Read around each turn.
+    """
+
+    start: Callable[[Trial], Worker] = WorkerProcess
+    sensors: Sensors = field(default_factory=Sensors)
+    energy: EnergyMeter = field(default_factory=EnergyMeter)
+
+
 def measure_group(
-    trials: Sequence[Trial], plan: Plan, progress: Progress = silent
-) -> tuple[list[Measurement], dict[Path, EdgeferryError]]:
+    trials: Sequence[Trial], plan: Plan, instruments: Instruments, taken: Taken
+) -> tuple[list[Measurement], dict[Trial, EdgeferryError]]:
     """Measure artifacts, each in a process of its own, in interleaved rounds.
 
     Only one runs at a time; the others are stopped. Where memory cannot hold all, each round
@@ -30,28 +67,30 @@ def measure_group(
     Args:
         trials: What to measure, e.g. the precisions of one format.
         plan: For how long.
-        progress: Told at each turn.
+        instruments: What with.
+        taken: Told of each turn.
 
     Returns:
         Measurements in the order given, and the errors of those that failed.
     """
+    started = time.monotonic()
     resident = fits(trials)
-    failures: dict[Path, EdgeferryError] = {}
+    failures: dict[Trial, EdgeferryError] = {}
     with ExitStack() as stack:
-        members = [_Member(trial, plan, resident) for trial in trials]
+        members = [_Member(trial, plan, resident, instruments) for trial in trials]
         for member in members:
             stack.callback(member.leave)
-        turns = list(_turns(members, plan.rounds))
-        for done, (number, member) in enumerate(turns, 1):
-            progress(f"measuring in {trials[0].runtime}", done, len(turns))
-            if member.trial.path in failures:
+        for number, member in _turns(members, plan.rounds):
+            if member.trial in failures:
                 continue
             try:
-                member.take_turn(last=number == plan.rounds - 1)
+                turn = member.take_turn(started, last=number == plan.rounds - 1)
             except EdgeferryError as error:
-                failures[member.trial.path] = error
+                failures[member.trial] = error
                 member.leave()
-    whole = [member for member in members if member.trial.path not in failures]
+            else:
+                taken(member.trial, number, turn)
+    whole = [member for member in members if member.trial not in failures]
     return [member.measurement() for member in whole], failures
 
 
@@ -63,7 +102,7 @@ def fits(trials: Sequence[Trial], available: int | None = None) -> bool:
         available: Bytes; None asks the system.
     """
     free = available_memory() if available is None else available
-    needed = sum(_BASE_MB * MIB + _PER_SIZE * _size(trial.path) for trial in trials)
+    needed = sum(_BASE_MB * MIB + _PER_SIZE * _size(Path(trial.path)) for trial in trials)
     return free is None or needed <= _SHARE_OF_MEMORY * free
 
 
@@ -75,32 +114,34 @@ def _turns(members: Sequence[_Member], rounds: int) -> Iterator[tuple[int, _Memb
 
 
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in artifact_files(path))
+    return sum(file.stat().st_size for file in artifact_files(path) if file.is_file())
 
 
 class _Member:
     """One artifact of a group, and what is known of it so far."""
 
-    def __init__(self, trial: Trial, plan: Plan, resident: bool) -> None:
+    def __init__(self, trial: Trial, plan: Plan, resident: bool, instruments: Instruments) -> None:
         self.trial = trial
         self._plan = plan
         self._resident = resident
-        self._worker: WorkerProcess | None = None
+        self._instruments = instruments
+        self._worker: Worker | None = None
         self._first: dict[str, Any] = {}
-        self._rounds: list[tuple[int, ...]] = []
+        self._slices: list[Slice] = []
         self._description: Mapping[str, Any] = {}
 
-    def take_turn(self, last: bool) -> None:
+    def take_turn(self, started: float, last: bool) -> Slice:
         """Run for one slice, and stand aside again."""
         worker = self._ready()
-        answer = worker.ask({"do": "measure", "seconds": self._plan.slice})
-        self._rounds.append(tuple(answer["nanoseconds"]))
+        turn = self._slice(worker, started)
+        self._slices.append(turn)
         if last:
             self._description = worker.ask({"do": "describe"})
         if self._resident and not last:
             worker.pause()
         else:
             self.leave()
+        return turn
 
     def leave(self) -> None:
         """Give back the memory."""
@@ -110,23 +151,30 @@ class _Member:
 
     def measurement(self) -> Measurement:
         """What came of all turns."""
-        return Measurement(
-            trial=self.trial,
-            load_ms=self._first["load_ms"],
-            first_ms=self._first["first_ms"],
-            warm_up=WarmUp(**self._first["warm_up"]),
-            rounds=tuple(self._rounds),
-            batch=self._first["batch"],
-            resident=self._resident,
-            **self._description,
+        told = {**self._first, **self._description, "resident": self._resident}
+        return Measurement(self.trial, Run.from_dict(told), tuple(self._slices))
+
+    def _slice(self, worker: Worker, started: float) -> Slice:
+        self._instruments.energy.start()
+        timed = worker.ask({"do": "measure", "seconds": self._plan.slice})
+        joules = self._instruments.energy.stop()
+        reading = self._instruments.sensors.read()
+        seconds = self._plan.slice * self._plan.picture_share
+        whole = worker.ask({"do": "predict", "seconds": seconds}) if seconds else {}
+        return Slice(
+            nanoseconds=tuple(timed["nanoseconds"]),
+            pictures=tuple(whole.get("nanoseconds", ())),
+            seconds=time.monotonic() - started,
+            joules=joules,
+            **asdict(reading),
         )
 
-    def _ready(self) -> WorkerProcess:
+    def _ready(self) -> Worker:
         """The process, warm and running."""
         if self._worker is not None:
             self._worker.resume()
             return self._worker
-        self._worker = worker = WorkerProcess(self.trial)
+        self._worker = worker = self._instruments.start(self.trial)
         opened = worker.ask({"do": "open"})
         warm_up = worker.ask({"do": "warm_up", "seconds": self._plan.warm_up})
         self._first = self._first or {**opened, "warm_up": warm_up}

@@ -1,4 +1,4 @@
-"""The parent's side of a measuring process: it asks, and stops the process while others run."""
+"""The side that asks a worker: in a process of its own, or inside this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeferry.devices.measurement import Trial
-from edgeferry.errors import EngineError, process_ending, rebuilt_error
+from edgeferry.errors import EngineError, described_error, process_ending, rebuilt_error
 from edgeferry.streams import last_line
 
 _CAN_PAUSE = hasattr(os, "waitid")
@@ -27,7 +27,7 @@ class WorkerProcess:
     """
 
     def __init__(self, trial: Trial) -> None:
-        self._name = trial.path.name
+        self._name = str(trial)
         self._stderr = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, see close
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edgeferry.devices.worker"],
@@ -86,3 +86,37 @@ class WorkerProcess:
         return EngineError(
             f"the process that measures {self._name} ended with {ending}", last_line(self._stderr)
         )
+
+
+class WorkerInside:
+    """A trial in this very process, for devices that cannot start others.
+
+    Args:
+        trial: What it runs.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        from edgeferry.devices.worker import Bench
+
+        self._bench = Bench(trial)
+
+    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what a command says.
+
+        Raises:
+            EdgeferryError: If it fails.
+        """
+        try:
+            return self._bench.answer(command)
+        except Exception as error:
+            raise rebuilt_error(described_error(error, "measuring")) from error
+
+    def pause(self) -> None:
+        """Nothing: it only works when asked."""
+
+    def resume(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Give back the engine."""
+        self._bench.close()

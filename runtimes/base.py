@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.contract import Contract
-from edgeferry.errors import EdgeferryError, EngineError, ImageError
+from edgeferry.errors import EdgeferryError, EngineError, ImageError, UsageError
 from edgeferry.threads import physical_cores
 
 Execution = Literal["float32", "auto"]
+Settings = tuple[tuple[str, str], ...]
+"""Settings of an engine's own, as pairs of name and value."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,14 @@ class RuntimeOptions:
             choose, e.g. bfloat16 on some CPUs.
         device: What the engine runs on: an ONNX Runtime execution provider, a TFLite delegate
             library, an OpenVINO device. None is the CPU.
+        settings: Settings of the engine's own; each engine lists what it knows in
+            ``Runtime.settings``.
     """
 
     threads: int | None = None
     execution: Execution = "float32"
     device: str | None = None
+    settings: Settings = ()
 
     def thread_count(self) -> int:
         """The number of threads to ask of the engine."""
@@ -114,6 +119,8 @@ class Runtime(ABC):
     """The name in the registry."""
     thread_safe: ClassVar[bool] = False
     """Whether ``infer`` may be called from several threads at once."""
+    settings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """What can be set of the engine, and to what; the first value is the usual one."""
 
     def __init__(self, path: Path, contract: Contract, options: RuntimeOptions) -> None:
         self.path = path
@@ -126,7 +133,9 @@ class Runtime(ABC):
 
         Raises:
             EngineError: If the engine refuses it.
+            UsageError: If an option does not suit it.
         """
+        self._check_settings()
         if not self._is_open:
             with _mapped(f"{self.name} cannot open {self.path.name}"):
                 self._open()
@@ -181,6 +190,19 @@ class Runtime(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _setting(self, name: str) -> str:
+        """What a setting is set to."""
+        return dict(self.options.settings).get(name, self.settings[name][0])
+
+    def _check_settings(self) -> None:
+        for name, value in self.options.settings:
+            if value not in self.settings.get(name, ()):
+                known = [f"{each}={'|'.join(them)}" for each, them in self.settings.items()]
+                raise UsageError(
+                    f"{self.name} knows no setting {name}={value}; "
+                    f"it knows: {', '.join(known) or 'none'}"
+                )
 
     def _check(self, images: NDArray[np.uint8]) -> None:
         batch, *sizes = self.contract.input.shape

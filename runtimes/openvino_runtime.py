@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class OpenvinoRuntime(Runtime):
 
     name = "openvino"
     thread_safe = True
+    settings: ClassVar = {"pinning": ("auto", "on", "off")}
 
     def _open(self) -> None:
         disable_telemetry()
@@ -49,6 +50,8 @@ class OpenvinoRuntime(Runtime):
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if self._device == "CPU":
             settings |= {"INFERENCE_NUM_THREADS": self.options.thread_count(), "NUM_STREAMS": 1}
+        if (pinning := self._setting("pinning")) != "auto":
+            settings["ENABLE_CPU_PINNING"] = pinning == "on"
         if self.options.execution == "float32":
             settings["INFERENCE_PRECISION_HINT"] = "f32"
         return settings

@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class OrtRuntime(Runtime):
 
     name = "onnxruntime"
     thread_safe = True
+    settings: ClassVar = {"spinning": ("on", "off")}
 
     def _open(self) -> None:
         self._session = self._new_session(self._session_options())
@@ -56,6 +57,8 @@ class OrtRuntime(Runtime):
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = _QUIET
+        if self._setting("spinning") == "off":
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 
     def _new_session(self, options: Any) -> Any:

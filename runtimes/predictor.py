@@ -1,6 +1,6 @@
 """The one call that embeds an artifact in somebody's program."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ def load(
     threads: int | None = None,
     execution: Execution = "float32",
     device: str | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> "Predictor":
     """Open an exported artifact for prediction.
 
@@ -41,6 +42,7 @@ def load(
             choose, e.g. bfloat16 on some CPUs.
         device: What the engine runs on: an ONNX Runtime execution provider, a TFLite delegate
             library, an OpenVINO device. None is the CPU.
+        settings: Settings of the engine's own, e.g. what ``edgeferry benchmark --tune`` found.
 
     Raises:
         ArtifactError: If the file is missing or damaged.
@@ -54,7 +56,7 @@ def load(
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be 1 or more, not {threads}")
     engine = RUNTIMES.load(choose_runtime(artifact.format, runtime))
-    options = RuntimeOptions(threads, execution, device)
+    options = RuntimeOptions(threads, execution, device, tuple((settings or {}).items()))
     return Predictor(engine(artifact.path, contract, options).open())
 
 

@@ -21,5 +21,7 @@ class TensorflowRuntime(TfliteRuntime):
         import tensorflow as tf
 
         return SimpleNamespace(
-            Interpreter=tf.lite.Interpreter, load_delegate=tf.lite.experimental.load_delegate
+            Interpreter=tf.lite.Interpreter,
+            OpResolverType=tf.lite.experimental.OpResolverType,
+            load_delegate=tf.lite.experimental.load_delegate,
         )

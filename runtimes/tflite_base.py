@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from edgeferry.runtimes.tflite_graph import ExecutedGraph
 class TfliteRuntime(Runtime):
     """A TFLite interpreter; it holds one set of tensors, so one thread at a time."""
 
+    settings: ClassVar = {"xnnpack": ("on", "off")}
     package: str
     """Distribution that the interpreter comes from."""
 
@@ -29,6 +30,7 @@ class TfliteRuntime(Runtime):
             model_path=str(self.path),
             num_threads=self.options.thread_count(),
             experimental_delegates=self._delegates(engine),
+            experimental_op_resolver_type=self._resolver(engine),
         )
         self._interpreter.allocate_tensors()
         self._input, *_ = self._interpreter.get_input_details()
@@ -45,6 +47,12 @@ class TfliteRuntime(Runtime):
                 "For TFLite a device is the path of a delegate; leave it out for the CPU",
             )
         return [engine.load_delegate(library)]
+
+    def _resolver(self, engine: Any) -> Any:
+        """The engine's kernels, with the delegate that it applies by itself or without."""
+        kinds = engine.OpResolverType
+        off = self._setting("xnnpack") == "off"
+        return kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES if off else kinds.AUTO
 
     def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         index = self._input["index"]

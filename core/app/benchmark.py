@@ -1,47 +1,31 @@
-"""Latency and memory of artifacts on this machine, each beside its fp32 twin."""
+"""Latency and memory of artifacts on one or several devices, each beside its fp32 twin."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+from edgeferry.app.benchmark_options import BenchmarkOptions
+from edgeferry.app.device_benchmark import DeviceBenchmark
+from edgeferry.app.journal import Earlier, Journal
+from edgeferry.app.known_accuracy import read_accuracies
 from edgeferry.app.results import Result, results_document
-from edgeferry.app.statistics import latency, ratio_of_medians
-from edgeferry.artifact import Artifact, find_artifacts, require_contract
-from edgeferry.devices.machine import machine_facts
-from edgeferry.devices.measurement import Measurement, Plan, Trial
-from edgeferry.devices.rounds import measure_group
+from edgeferry.app.verdict import Verdict, judge
+from edgeferry.artifact import Artifact, artifact_digests, find_artifacts
+from edgeferry.devices.device import Device
+from edgeferry.devices.known import resolve_device
+from edgeferry.devices.registry import open_device
 from edgeferry.errors import EdgeferryError, UsageError
-from edgeferry.files import sha256_of
 from edgeferry.progress import Progress, silent
-from edgeferry.runtimes.base import Execution
-from edgeferry.runtimes.registry import RUNTIMES, choose_runtime
 
-
-@dataclass(frozen=True)
-class BenchmarkOptions:
-    """How to measure.
-
-    Attributes:
-        threads: Threads for one inference; None is one for each physical core.
-        execution: ``float32``, or ``auto`` for what the engine would choose.
-        runtime: Engine; None takes the first one installed for each format.
-        device: Execution provider, delegate or OpenVINO device; None is the CPU.
-        duration: Seconds of measuring for each artifact, warming up not counted.
-    """
-
-    threads: int | None = None
-    execution: Execution = "float32"
-    runtime: str | None = None
-    device: str | None = None
-    duration: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads must be 1 or more, not {self.threads}")
-        if not 0 <= self.duration < float("inf"):
-            raise UsageError(f"cannot measure for {self.duration} seconds")
+_TICK = 0.2
+"""Seconds between two looks at the devices."""
 
 
 @dataclass(frozen=True)
@@ -49,162 +33,195 @@ class BenchmarkReport:
     """What a benchmark found.
 
     Attributes:
-        results: One per artifact, in the order given; raw timings are among their own keys.
-        failures: Error text by artifact that could not be measured.
+        results: One per artifact and device, in the order given; raw timings are among their
+            own keys.
+        failures: Error text by what could not be measured.
         warnings: What makes figures doubtful.
-        machine: Facts of the machine before the first measurement.
+        verdicts: One per device with results.
+        devices: What is known of each device, with facts before and after.
+        unfinished: Turns of artifacts that are not complete.
+        asked: What was asked for.
         started: When, UTC, ISO 8601.
     """
 
     results: list[Result]
     failures: Mapping[str, str]
     warnings: list[str]
-    machine: Mapping[str, Any]
+    verdicts: list[Verdict]
+    devices: list[dict[str, Any]]
+    unfinished: list[dict[str, Any]]
+    asked: Mapping[str, Any]
     started: str
 
     def document(self) -> dict[str, Any]:
         """What ``--json`` writes."""
         notes = {
             "started": self.started,
-            "machine": dict(self.machine),
+            "complete": not self.unfinished and not self.failures,
+            "asked": dict(self.asked),
+            "devices": self.devices,
+            "verdicts": [verdict.document() for verdict in self.verdicts],
+            "unfinished": self.unfinished,
             "failures": dict(self.failures),
             "warnings": self.warnings,
         }
         return results_document("benchmark", self.results, notes)
 
 
-@dataclass
-class _Group:
-    """Artifacts of one source, format and engine: the fp32 one is the others' measure."""
-
-    artifacts: list[Artifact] = field(default_factory=list)
-
-    def twin(self) -> Artifact | None:
-        return next((each for each in self.artifacts if each.precision == "fp32"), None)
-
-
 def benchmark(
-    paths: Sequence[str | Path], options: BenchmarkOptions, progress: Progress = silent
+    paths: Sequence[str | Path],
+    options: BenchmarkOptions,
+    progress: Progress = silent,
+    journal: Journal | None = None,
+    earlier: Earlier | None = None,
 ) -> BenchmarkReport:
-    """Measure artifacts, one group of format and source after another.
+    """Measure artifacts, on several devices at once.
 
     Args:
         paths: Artifacts, or folders that hold them.
-        options: How to measure.
-        progress: Told each round.
+        options: How to measure, and where.
+        progress: Told of each artifact.
+        journal: Keeps what is known on disk meanwhile.
+        earlier: An earlier run to go on from.
 
     Raises:
         EdgeferryError: If an artifact is damaged, or none can be measured.
     """
     artifacts = find_artifacts(paths)
-    started, facts = datetime.now(UTC).isoformat(timespec="seconds"), machine_facts()
-    results: dict[Path, Result] = {}
-    failures: dict[Path, EdgeferryError] = {}
-    for group in _groups(artifacts):
-        try:
-            runtime = _runtime(group, options)
-        except EdgeferryError as error:
-            failures |= {artifact.path: error for artifact in group.artifacts}
-            continue
-        trials = [_trial(artifact, runtime, options) for artifact in group.artifacts]
-        measured, failed = measure_group(trials, _plan(options), progress)
-        failures |= failed
-        results |= {each.path: result for each, result in _results(group, measured, options)}
-    if not results:
-        raise next(iter(failures.values()))
-    return BenchmarkReport(
-        results=[results[each.path] for each in artifacts if each.path in results],
-        failures={path.name: str(error) for path, error in failures.items()},
-        warnings=_warnings(results.values()),
-        machine=facts,
-        started=started,
-    )
+    fleet = _Fleet(artifacts, options, earlier)
+    with ExitStack() as stack:
+        for device in _devices(options):
+            stack.callback(device.close)
+            fleet.add(device)
+        fleet.run(progress, journal)
+    report = fleet.report()
+    if not report.results:
+        raise fleet.first_error()
+    return report
 
 
-def _groups(artifacts: Iterable[Artifact]) -> Iterable[_Group]:
-    groups: dict[tuple[str, str, Path], _Group] = {}
-    for artifact in artifacts:
-        contract = require_contract(artifact)
-        key = (artifact.format, contract.source.sha256, artifact.path.parent)
-        groups.setdefault(key, _Group()).artifacts.append(artifact)
-    return groups.values()
+def _devices(options: BenchmarkOptions) -> list[Device]:
+    settings = [resolve_device(text) for text in dict.fromkeys(options.devices)]
+    names = [each.name for each in settings]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two of the devices have the same name: {', '.join(names)}")
+    if options.benchmark_model:
+        settings = [replace(each, benchmark_model=options.benchmark_model) for each in settings]
+    return [open_device(each) for each in settings]
 
 
-def _runtime(group: _Group, options: BenchmarkOptions) -> str:
-    name = choose_runtime(group.artifacts[0].format, options.runtime)
-    RUNTIMES.require(name)
-    return name
+class _Fleet:
+    """All devices of a benchmark.
 
+    Args:
+        artifacts: What to measure.
+        options: How.
+        earlier: An earlier run to go on from.
+    """
 
-def _trial(artifact: Artifact, runtime: str, options: BenchmarkOptions) -> Trial:
-    return Trial(artifact.path, runtime, options.threads, options.execution, options.device)
+    def __init__(
+        self, artifacts: Sequence[Artifact], options: BenchmarkOptions, earlier: Earlier | None
+    ) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._started = earlier.started if earlier else now
+        self._artifacts = artifacts
+        self._options = options
+        self._earlier = earlier
+        self._accuracies = read_accuracies(options.accuracy) if options.accuracy else None
+        self._members: list[DeviceBenchmark] = []
+        self._lock = Lock()
 
+    def add(self, device: Device) -> None:
+        """Take in a device, with what an earlier run found on it."""
+        saved = dict(self._saved(device.name))
+        member = DeviceBenchmark(device, self._artifacts, self._options, saved, self._lock)
+        self._members.append(member)
 
-def _plan(options: BenchmarkOptions) -> Plan:
-    return Plan(seconds=options.duration, warm_up=max(2.0, options.duration))
+    def run(self, progress: Progress, journal: Journal | None) -> None:
+        """Measure on all devices at once; each fails on its own."""
+        with ThreadPoolExecutor(len(self._members)) as pool:
+            pending = {pool.submit(member.run) for member in self._members}
+            try:
+                while pending:
+                    done, pending = wait(pending, timeout=_TICK)
+                    self._tell(progress)
+                    self._save(journal)
+                    for future in done:
+                        future.result()
+            finally:
+                if pending:  # interrupted: wake what waits for a device, so that threads end
+                    for member in self._members:
+                        member.device.close()
+        self._save(journal)
 
+    def report(self) -> BenchmarkReport:
+        """What is known by now."""
+        with self._lock:
+            results = [result for member in self._members for _, result in member.results()]
+            return BenchmarkReport(
+                results=results,
+                failures=self._failures(),
+                warnings=_warnings(results),
+                verdicts=list(self._verdicts()),
+                devices=[member.document() for member in self._members],
+                unfinished=[turn for member in self._members for turn in member.unfinished()],
+                asked=self._options.asked(),
+                started=self._started,
+            )
 
-def _results(
-    group: _Group, measured: Sequence[Measurement], options: BenchmarkOptions
-) -> Iterable[tuple[Artifact, Result]]:
-    by_path = {measurement.trial.path: measurement for measurement in measured}
-    twin = group.twin()
-    beside = by_path.get(twin.path) if twin else None
-    for artifact in group.artifacts:
-        own = by_path.get(artifact.path)
-        if own is not None:
-            yield artifact, _result(artifact, own, None if own is beside else beside, options)
+    def first_error(self) -> EdgeferryError:
+        """Why there is nothing."""
+        return next(error for member in self._members for error in member.errors().values())
 
+    def _saved(self, device: str) -> Iterator[tuple[Path, Result]]:
+        for artifact in self._artifacts if self._earlier else ():
+            assert self._earlier is not None
+            result = self._earlier.find(device, artifact_digests(artifact.path))
+            if result is not None:
+                yield artifact.path, result
 
-def _result(
-    artifact: Artifact, own: Measurement, beside: Measurement | None, options: BenchmarkOptions
-) -> Result:
-    taken = latency(own.rounds)
-    ratio = None if beside is None else ratio_of_medians(own.rounds, beside.rounds)
-    return Result(
-        artifact=artifact.path.name,
-        format=artifact.format,
-        precision=artifact.precision,
-        runtime=own.trial.runtime,
-        p50_ms=taken.p50,
-        p90_ms=taken.p90,
-        p99_ms=taken.p99,
-        ratio_to_fp32=ratio.value if ratio else None,
-        ratio_to_fp32_low=ratio.low if ratio else None,
-        ratio_to_fp32_high=ratio.high if ratio else None,
-        load_ms=own.load_ms,
-        first_ms=own.first_ms,
-        throughput=1000 * own.batch / taken.mean,
-        size_bytes=artifact.size_bytes,
-        peak_rss_mb=own.peak_rss_mb,
-        executed=own.executed,
-        ops=own.ops,
-        extra={
-            "min_ms": taken.min,
-            "mean_ms": taken.mean,
-            "batch": own.batch,
-            "engine": f"{own.engine} {own.version}",
-            "engine_device": own.device,
-            "threads": own.threads,
-            "execution": options.execution,
-            "beside": beside.trial.path.name if beside else None,
-            "sha256": sha256_of(artifact.path),
-            "warm_up": asdict(own.warm_up),
-            "resident": own.resident,
-            "timings_ns": [list(taken) for taken in own.rounds],
-        },
-    )
+    def _tell(self, progress: Progress) -> None:
+        for member in self._members:
+            progress(f"measuring on {member.device.name}", *member.turns())
+
+    def _save(self, journal: Journal | None) -> None:
+        if journal is not None:
+            known = sum(member.known() for member in self._members)
+            journal.write(known, lambda: self.report().document())
+
+    def _verdicts(self) -> Iterator[Verdict]:
+        for member in self._members:
+            results = [result for _, result in member.results()]
+            if results:
+                name, facts = member.device.name, member.facts()
+                yield judge(name, results, facts, self._options.budget, self._accuracies)
+
+    def _failures(self) -> dict[str, str]:
+        """What failed, by artifact; where there are several devices, by device too."""
+        several = len(self._members) > 1
+        return {
+            f"{member.device.name}: {path.name}" if several else path.name: str(error)
+            for member in self._members
+            for path, error in member.errors().items()
+        }
 
 
 def _warnings(results: Iterable[Result]) -> list[str]:
-    restless = [each.artifact for each in results if not each.extra["warm_up"]["steady"]]
-    crowded = [each.artifact for each in results if not each.extra["resident"]]
-    warnings = []
-    if restless:
-        warnings.append(f"latencies were still moving after warming up: {', '.join(restless)}")
-    if crowded:
-        warnings.append(
-            f"memory did not hold these at once, so each round loaded them anew: "
-            f"{', '.join(crowded)}"
-        )
-    return warnings
+    """What makes figures doubtful, and of which artifacts."""
+    doubtful: dict[str, list[str]] = {}
+    for result in results:
+        for text in _doubts(result):
+            doubtful.setdefault(text, []).append(result.artifact)
+    return [f"{text}: {', '.join(names)}" for text, names in doubtful.items()]
+
+
+def _doubts(result: Result) -> Iterator[str]:
+    if result.extra["emulated"]:
+        return
+    prefix = "" if result.extra["device"] == "local" else f"{result.extra['device']}: "
+    if not result.extra["warm_up"]["steady"]:
+        yield f"{prefix}latencies were still moving after warming up"
+    if not result.extra["resident"]:
+        yield f"{prefix}memory did not hold these at once, so each round loaded them anew"
+    for mark in result.extra["marks"]:
+        yield f"{prefix}{mark['text']}"

@@ -53,5 +53,5 @@ def demo(
 
     with session(json, debug) as progress:
         report = run_demo(output, progress)
-    table = summary_table(report.results)
-    deliver(report.document(), json, [table], report.warnings, report.failures)
+    shown = [summary_table(report.results), *report.verdicts]
+    deliver(report.document(), json, shown, report.warnings, report.failures)

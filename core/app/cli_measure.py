@@ -9,6 +9,7 @@ from edgeferry.app.cli_options import (
     Artifacts,
     Debug,
     EngineDevice,
+    EngineSettings,
     Json,
     RuntimeName,
     Threads,
@@ -61,30 +62,71 @@ def evaluate(
 
 def benchmark(
     artifacts: Artifacts,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|ADDRESS",
+            help="Where: a device of yours, ssh://user@host, adb://serial; several at once. "
+            "This machine.",
+        ),
+    ] = None,
     duration: Annotated[
-        float, typer.Option(min=0, help="Seconds of measuring per artifact.")
-    ] = 5.0,
+        str, typer.Option(help="Measuring per artifact: seconds, or 10m; from 1m on sustained.")
+    ] = "5",
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Search for the fastest threads and engine settings.")
+    ] = False,
+    accuracy: Annotated[
+        Path | None, typer.Option(help="What evaluate --json wrote, for the verdict.")
+    ] = None,
+    max_latency: Annotated[
+        float | None, typer.Option(min=0, metavar="MS", help="Budget for the verdict.")
+    ] = None,
+    max_memory: Annotated[
+        float | None, typer.Option(min=0, metavar="MIB", help="Budget for the verdict.")
+    ] = None,
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(min=0, metavar="POINTS", help="Budget for the verdict.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of the same --json.")
+    ] = False,
     runtime: RuntimeName = None,
     threads: Threads = None,
     execution: Execution = "float32",
     engine_device: EngineDevice = None,
+    engine_setting: EngineSettings = None,
+    benchmark_model: Annotated[
+        Path | None, typer.Option(help="TFLite's benchmark_model for devices without Python.")
+    ] = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Measure latency and memory on this machine."""
-    from edgeferry.app.benchmark import BenchmarkOptions
+    """Measure latency and memory, on this machine or on devices."""
     from edgeferry.app.benchmark import benchmark as run_benchmark
+    from edgeferry.app.benchmark_options import BenchmarkOptions, read_duration, read_settings
     from edgeferry.app.cli_session import deliver, session
-    from edgeferry.app.tables import latency_table
+    from edgeferry.app.journal import Journal, journal_path, read_earlier
+    from edgeferry.app.tables import latency_table, verdict_table
+    from edgeferry.app.verdict import Budget
 
     options = BenchmarkOptions(
         threads=threads,
         execution=one_of("execution", execution, EXECUTIONS),
         runtime=runtime,
-        device=engine_device,
-        duration=duration,
+        engine_device=engine_device,
+        settings=read_settings(engine_setting or []),
+        duration=read_duration(duration),
+        devices=tuple(device or ("local",)),
+        tune=tune,
+        accuracy=accuracy,
+        budget=Budget(max_latency, max_memory, max_accuracy_drop),
+        benchmark_model=benchmark_model,
     )
+    path = journal_path(json)
+    earlier = read_earlier(path, options.asked()) if resume else None
     with session(json, debug) as progress:
-        report = run_benchmark(artifacts, options, progress)
-    table = latency_table(report.results)
-    deliver(report.document(), json, [table], report.warnings, report.failures)
+        report = run_benchmark(artifacts, options, progress, Journal(path), earlier)
+    shown = [latency_table(report.results), *map(verdict_table, report.verdicts)]
+    shown += [verdict.sentence for verdict in report.verdicts]
+    deliver(report.document(), json, shown, report.warnings, report.failures)

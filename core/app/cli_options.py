@@ -24,6 +24,14 @@ EngineDevice = Annotated[
         help="ONNX Runtime execution provider, TFLite delegate library or OpenVINO device.",
     ),
 ]
+EngineSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine-setting",
+        metavar="NAME=VALUE",
+        help="A setting of the engine's own, e.g. one that benchmark --tune found.",
+    ),
+]
 Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is standard output."),

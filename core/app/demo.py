@@ -25,15 +25,21 @@ class DemoReport:
         results: One per artifact, accuracy and latency together; the source first.
         failures: What failed, by name.
         warnings: What the user should know.
+        verdicts: What to ship, in plain words.
     """
 
     results: list[Result]
     failures: Mapping[str, str]
     warnings: list[str]
+    verdicts: list[str]
 
     def document(self) -> dict[str, Any]:
         """What ``--json`` writes."""
-        notes = {"failures": dict(self.failures), "warnings": self.warnings}
+        notes = {
+            "failures": dict(self.failures),
+            "warnings": self.warnings,
+            "verdicts": self.verdicts,
+        }
         return results_document("demo", self.results, notes)
 
 
@@ -55,7 +61,8 @@ def run_demo(
         MissingDependencyError: If scikit-learn or TensorFlow is not installed.
         OutputError: If the folder cannot be written.
     """
-    from edgeferry.app.benchmark import BenchmarkOptions, benchmark
+    from edgeferry.app.benchmark import benchmark
+    from edgeferry.app.benchmark_options import BenchmarkOptions
     from edgeferry.app.evaluation import EvaluationOptions, evaluate
 
     model = prepare(folder, training, progress)
@@ -64,12 +71,14 @@ def run_demo(
     held_out = EvaluationOptions(folder / "digits" / "heldout", reference=model)
     accuracy = evaluate([artifacts], held_out, progress)
     _keep(accuracy.document(), folder / "evaluate.json")
-    latency = benchmark([artifacts], BenchmarkOptions(duration=seconds), progress)
+    options = BenchmarkOptions(duration=seconds, accuracy=folder / "evaluate.json")
+    latency = benchmark([artifacts], options, progress)
     _keep(latency.document(), folder / "benchmark.json")
     report = DemoReport(
         merged(accuracy.results, latency.results),
         {**exported.failures, **accuracy.failures, **latency.failures},
         [*exported.warnings, *accuracy.warnings, *latency.warnings, *_doubts(accuracy.results)],
+        [verdict.sentence for verdict in latency.verdicts],
     )
     _keep(report.document(), folder / "demo.json")
     return report

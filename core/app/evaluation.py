@@ -227,5 +227,9 @@ def _result(subject: Subject, runtime: str, tally: Tally, reference: Subject | N
         runtime=runtime,
         size_bytes=subject.size_bytes,
         **tally.measures(),
-        extra={**tally.intervals(), "reference": reference.path.name if reference else None},
+        extra={
+            **tally.intervals(),
+            **subject.digests(),
+            "reference": reference.path.name if reference else None,
+        },
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeferry.artifact import SUFFIXES, Artifact, open_artifact, require_contract
+from edgeferry.artifact import SUFFIXES, Artifact, artifact_digests, open_artifact, require_contract
 from edgeferry.contract import Contract
 
 
@@ -23,6 +23,12 @@ class Subject:
     format: str
     contract: Contract
     size_bytes: int | None
+
+    def digests(self) -> dict[str, str | None]:
+        """SHA-256 of its file, and of its weights where they are in a file apart."""
+        if not self.path.is_file():
+            return {"sha256": None, "weights_sha256": None}
+        return artifact_digests(self.path)
 
 
 def artifact_subject(artifact: Artifact) -> Subject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgeferry.app.doctor import Diagnosis
     from edgeferry.app.export import ExportReport
     from edgeferry.app.inspection import Inspection
+    from edgeferry.app.verdict import Verdict
 
 Cell = Callable[[Result], str]
 
@@ -68,7 +69,7 @@ _COSTS = (
     ("first ms", _number("first_ms", "{:.1f}")),
     ("peak MiB", _number("peak_rss_mb", "{:.0f}")),
 )
-_LEFT = {"artifact", "precision", "engine", "executed"}
+_LEFT = {"device", "doubtful", "artifact", "precision", "engine", "executed"}
 
 
 def accuracy_table(results: Iterable[Result]) -> Table:
@@ -77,9 +78,45 @@ def accuracy_table(results: Iterable[Result]) -> Table:
     return _table(results, _ARTIFACT, _PRECISION, _RUNTIME, _SIZE, *_ACCURACY, sqnr)
 
 
-def latency_table(results: Iterable[Result]) -> Table:
-    """What ``benchmark`` shows."""
-    return _table(results, _ARTIFACT, _RUNTIME, _EXECUTED, _SIZE, *_LATENCY, *_COSTS)
+def latency_table(results: Sequence[Result]) -> Table:
+    """What ``benchmark`` measured; columns that would be the same or empty are left out."""
+    several = len({result.extra["device"] for result in results}) > 1
+    place = (("device", _number("device", "{}")),) if several else ()
+    sustained = any(result.extra["sustained"] for result in results)
+    curve = (("last min of first", _last_to_first),) if sustained else ()
+    doubt = (("doubtful", _marks),) if any(result.extra["marks"] for result in results) else ()
+    whole = ("picture ms", _number("end_to_end_p50_ms"))
+    columns = (_ARTIFACT, _RUNTIME, _EXECUTED, _SIZE, *_LATENCY, whole, *_COSTS)
+    return _table(results, *place, *columns, *curve, *doubt)
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """The ranking of one device."""
+    table = _empty("", "ship", "engine", "threads", "p50 ms", "peak MiB", "accuracy", "why not")
+    for number, each in enumerate(verdict.ranking, 1):
+        result = each.result
+        doubts = f"doubtful: {', '.join(each.doubts)}" if each.doubts else ""
+        table.add_row(
+            str(number),
+            result.artifact,
+            result.runtime,
+            str(result.extra["threads"]),
+            _number("p50_ms")(result),
+            _number("peak_rss_mb", "{:.0f}")(result),
+            str(each.accuracy or "unknown"),
+            "; ".join([*each.reasons, *filter(None, [doubts])]),
+        )
+    return table
+
+
+def _last_to_first(result: Result) -> str:
+    sustained = result.extra["sustained"]
+    ratio = sustained and sustained["last_to_first"]
+    return f"{ratio:.2f}" if ratio else MISSING
+
+
+def _marks(result: Result) -> str:
+    return ", ".join(mark["name"] for mark in result.extra["marks"])
 
 
 def summary_table(results: Iterable[Result]) -> Table:

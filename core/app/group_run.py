@@ -1,0 +1,169 @@
+"""One group of artifacts on one device: the events heard of it, and the results they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeferry.app.latency_results import Measured, doubts, with_sustained
+from edgeferry.app.results import Result
+from edgeferry.artifact import Artifact, artifact_digests, require_contract
+from edgeferry.devices.job import Event
+from edgeferry.devices.measurement import Measurement, Run, Slice, Trial
+from edgeferry.errors import DeviceError, EdgeferryError, rebuilt_error
+
+Facts = Mapping[str, Any]
+
+
+@dataclass
+class GroupRun:
+    """Artifacts of one source, format and folder; the fp32 one is the others' measure.
+
+    Attributes:
+        device: Name of the device.
+        emulated: Whether its times say nothing of a real one.
+        artifacts: The group.
+        saved: Results of an earlier run that are complete.
+    """
+
+    device: str
+    emulated: bool
+    artifacts: Sequence[Artifact]
+    saved: dict[Path, Result] = field(default_factory=dict)
+    errors: dict[Path, EdgeferryError] = field(default_factory=dict)
+    before: Facts | None = None
+    after: Facts | None = None
+    _measured: dict[Path, Measurement] = field(default_factory=dict)
+    _turns: dict[Path, list[Slice]] = field(default_factory=dict)
+    _alone: dict[Path, list[Slice]] = field(default_factory=dict)
+    _sustained: dict[Path, Sequence[Slice]] = field(default_factory=dict)
+    _tuned: dict[Path, list[Any]] = field(default_factory=dict)
+    _digests: dict[Path, dict[str, str | None]] = field(default_factory=dict)
+    _results: list[tuple[Artifact, Result]] | None = None
+
+    @property
+    def format(self) -> str:
+        """The format that all have in common."""
+        return self.artifacts[0].format
+
+    def hear(self, artifacts: Sequence[Artifact], event: Event) -> None:
+        """Take in what an agent tells.
+
+        Args:
+            artifacts: Those of the agent's job, in its order.
+            event: What it tells.
+
+        Raises:
+            DeviceError: If it makes no sense.
+        """
+        try:
+            path = None if event.trial is None else artifacts[event.trial].path
+            self._take(path, event.kind, event.content)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise DeviceError(f"{self.device} told nonsense: {event.kind}: {error!r}") from error
+
+    def results(self) -> list[tuple[Artifact, Result]]:
+        """What is known by now, in the order of the group; made once, for it takes a while."""
+        if self._results is None:
+            self._results = list(self._made_results())
+        return self._results
+
+    def known(self) -> int:
+        """How many measurements are complete."""
+        return len(self.saved) + len(self._measured) + len(self._sustained)
+
+    def _made_results(self) -> Iterator[tuple[Artifact, Result]]:
+        twin = next((each for each in self.artifacts if each.precision == "fp32"), None)
+        for artifact in self.artifacts:
+            if artifact.path in self.saved:
+                yield artifact, self._saved_result(self.saved[artifact.path], artifact.path)
+            elif artifact.path in self._measured:
+                yield artifact, self._measured_result(artifact, twin)
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """Turns that were measured of artifacts that are not complete."""
+        return [
+            {
+                "device": self.device,
+                "artifact": artifact.path.name,
+                **self.digests(artifact),
+                "slices": [asdict(turn) for turn in turns],
+            }
+            for artifact in self.artifacts
+            for pending, complete in ((self._turns, self._measured), (self._alone, self._sustained))
+            if (turns := pending.get(artifact.path)) and artifact.path not in complete
+        ]
+
+    def turns(self, rounds: int) -> int:
+        """How many turns are over; of an artifact that needs none, all of them."""
+        return sum(
+            rounds
+            if artifact.path in self.saved or artifact.path in self.errors
+            else len(self._turns.get(artifact.path, ()))
+            for artifact in self.artifacts
+        )
+
+    def digests(self, artifact: Artifact) -> dict[str, str | None]:
+        """What the artifact is known by."""
+        if artifact.path not in self._digests:
+            self._digests[artifact.path] = artifact_digests(artifact.path)
+        return self._digests[artifact.path]
+
+    def _saved_result(self, saved: Result, path: Path) -> Result:
+        alone = self._sustained.get(path)
+        if not alone:
+            return saved
+        return with_sustained(saved, alone, doubts((self.before, self.after), alone))
+
+    def _measured_result(self, artifact: Artifact, twin: Artifact | None) -> Result:
+        own = self._measured[artifact.path]
+        beside = self._measured.get(twin.path) if twin else None
+        return Measured(
+            artifact=artifact,
+            device=self.device,
+            emulated=self.emulated,
+            measurement=own,
+            beside=None if beside is own else beside,
+            facts=(self.before, self.after),
+            sustained=self._sustained.get(artifact.path, ()),
+            tuned=self._tuned.get(artifact.path),
+            digests=self.digests(artifact),
+        ).result()
+
+    def _take(self, path: Path | None, kind: str, content: Mapping[str, Any]) -> None:
+        if kind not in ("slice", "sustaining"):
+            self._results = None
+        if kind == "facts":
+            self._take_facts(content)
+        elif path is None:
+            return
+        elif kind == "tuned":
+            self._tuned[path] = list(content["rungs"])
+        elif kind in ("slice", "sustaining"):
+            turns = self._turns if kind == "slice" else self._alone
+            turns.setdefault(path, []).append(Slice.from_dict(content["slice"]))
+        elif kind == "measured":
+            trial, run = Trial.from_dict(content["options"]), Run.from_dict(content["run"])
+            self._measured[path] = Measurement(trial, run, tuple(self._turns[path]))
+        elif kind == "sustained":
+            self._sustained[path] = tuple(self._alone[path])
+        elif kind == "failed":
+            self.errors[path] = rebuilt_error(content["error"])
+
+    def _take_facts(self, content: Mapping[str, Any]) -> None:
+        facts = dict(content["facts"])
+        if content["when"] == "after":
+            self.after = facts
+        elif self.before is None:
+            self.before = facts
+
+
+def groups(artifacts: Sequence[Artifact]) -> list[list[Artifact]]:
+    """Artifacts by source, format and folder."""
+    found: dict[tuple[str, str, Path], list[Artifact]] = {}
+    for artifact in artifacts:
+        source = require_contract(artifact).source.sha256
+        found.setdefault((artifact.format, source, artifact.path.parent), []).append(artifact)
+    return list(found.values())

@@ -1,0 +1,90 @@
+"""Accuracies that ``evaluate`` found, matched to artifacts by their digests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeferry.app.results import Result
+from edgeferry.errors import UsageError
+
+Key = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What is known of an artifact's accuracy.
+
+    Attributes:
+        top1: Percent of labeled pictures that are right; None without labels.
+        drop: Points of top-1 below its reference; without labels the percent of pictures whose
+            answer changed. None where there is no reference.
+        labeled: Whether the drop is one of top-1.
+    """
+
+    top1: float | None
+    drop: float | None
+    labeled: bool
+
+    def __str__(self) -> str:
+        if self.drop is None:
+            return f"top-1 {self.top1:.2f} %"
+        if not self.labeled:
+            return f"{self.drop:.2f} % of its answers differ from the source's"
+        if self.drop <= 0:
+            return f"top-1 {self.top1:.2f} %, nothing lost"
+        return f"top-1 {self.top1:.2f} %, {self.drop:.2f} points lost"
+
+
+class AccuracyTable:
+    """What an evaluation found, by artifact.
+
+    Args:
+        document: What ``evaluate --json`` wrote.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        results = document["results"]
+        top1 = {result["artifact"]: result["top1"] for result in results}
+        self._known: dict[Key, Accuracy] = {
+            (result["sha256"], result.get("weights_sha256")): _accuracy(result, top1)
+            for result in results
+            if result.get("sha256")
+        }
+
+    def find(self, result: Result) -> Accuracy | None:
+        """What is known of a measured artifact; None if it is not the one that was judged."""
+        return self._known.get((result.extra["sha256"], result.extra.get("weights_sha256")))
+
+
+def read_accuracies(path: Path) -> AccuracyTable:
+    """Read what ``evaluate --json`` wrote.
+
+    Raises:
+        UsageError: If it is no such file.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["tool"]["command"] not in ("evaluate", "demo"):
+            raise ValueError(f"it is of {document['tool']['command']}")
+        return AccuracyTable(document)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} is not what evaluate wrote: {error}",
+            "Make it: edgeferry evaluate OUT --images DIR --json FILE",
+        ) from error
+
+
+def _accuracy(result: Mapping[str, Any], top1: Mapping[str, float | None]) -> Accuracy:
+    own, theirs = result["top1"], top1.get(result["reference"])
+    if own is not None and result["reference"] is None:
+        return Accuracy(own, 0.0, labeled=True)
+    if own is not None and theirs is not None:
+        return Accuracy(own, theirs - own, labeled=True)
+    agreement = result["agreement"]
+    return Accuracy(own, None if agreement is None else 100 - agreement, labeled=False)
