@@ -54,9 +54,8 @@ def android_facts(device: Device) -> dict[str, Any]:
         DeviceError: If it cannot be reached, or is lost.
     """
     told = device.run(Command(["sh", "-c", _SCRIPT], 30)).stdout
-    properties = dict(
-        match.groups() for match in map(_PROPERTY.fullmatch, told.splitlines()) if match
-    )
+    found = map(_PROPERTY.fullmatch, told.splitlines())
+    properties = {match[1]: match[2] for match in found if match}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         _write_files(told, root)

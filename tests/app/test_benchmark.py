@@ -7,12 +7,12 @@ import jsonschema
 import numpy as np
 import pytest
 
-from edgeferry.app import benchmark as module
-from edgeferry.app.benchmark import BenchmarkOptions, benchmark
+from edgeferry.app.benchmark import benchmark
+from edgeferry.app.benchmark_options import BenchmarkOptions, read_duration, read_settings
 from edgeferry.app.cli import run
 from edgeferry.app.results import results_schema
 from edgeferry.app.statistics import ratio_of_medians
-from edgeferry.errors import ContractError, EdgeferryError, MissingDependencyError, UsageError
+from edgeferry.errors import ContractError, EdgeferryError, UsageError
 
 QUICK = BenchmarkOptions(threads=1, duration=0.05)
 
@@ -95,31 +95,29 @@ def test_foreign_model_is_refused_by_name(artifacts):
         benchmark(artifacts[:1], QUICK)
 
 
-def test_missing_engine_names_its_extra(artifacts, monkeypatch):
-    monkeypatch.setattr("edgeferry.registry.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"edgeferry\[onnx\]"):
-        benchmark(artifacts, QUICK)
-
-
 @pytest.mark.parametrize("wrong", [{"threads": 0}, {"duration": -1.0}, {"duration": float("nan")}])
 def test_options_that_cannot_be_meant(wrong):
     with pytest.raises(UsageError):
         BenchmarkOptions(**wrong)
 
 
-def test_doubtful_figures_are_marked(artifacts, monkeypatch):
-    genuine = module.measure_group
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5", 5), ("0.5", 0.5), ("90s", 90), ("10m", 600), ("1h", 3600)]
+)
+def test_durations_are_read(text, seconds):
+    assert read_duration(text) == seconds
 
-    def doubtful(*arguments):
-        measured, failures = genuine(*arguments)
-        warm_up = replace(measured[0].warm_up, steady=False)
-        return [replace(measured[0], warm_up=warm_up, resident=False)], failures
 
-    monkeypatch.setattr(module, "measure_group", doubtful)
-    restless, crowded = benchmark(artifacts[:1], QUICK).warnings
-    assert "still moving" in restless
-    assert "memory" in crowded
-    assert "colors.fp32.onnx" in restless
+@pytest.mark.parametrize("text", ["", "-1", "5 minutes", "1d", "nan"])
+def test_durations_that_are_none(text):
+    with pytest.raises(UsageError, match="--duration"):
+        read_duration(text)
+
+
+def test_engine_settings_are_pairs():
+    assert read_settings(["spinning=off"]) == (("spinning", "off"),)
+    with pytest.raises(UsageError, match="NAME=VALUE"):
+        read_settings(["spinning"])
 
 
 def test_command_writes_raw_timings_and_facts_of_the_machine(artifacts, tmp_path, capfd):
@@ -127,9 +125,22 @@ def test_command_writes_raw_timings_and_facts_of_the_machine(artifacts, tmp_path
     assert run(["benchmark", *map(str, artifacts), *asked]) == 0
     document = json.loads(capfd.readouterr().out)
     jsonschema.Draft202012Validator(results_schema()).validate(document)
-    assert document["machine"]["physical_cores"] >= 1
+    assert document["complete"]
+    (device,) = document["devices"]
+    assert (device["name"], device["emulated"]) == ("local", False)
+    assert [facts["group"] for facts in device["facts"]] == ["onnx"]
+    assert all(
+        facts[when]["physical_cores"] >= 1
+        for facts in device["facts"]
+        for when in facts
+        if when != "group"
+    )
     assert [result["executed"] for result in document["results"]] == ["fp32", "fp32"]
-    assert all(len(result["timings_ns"]) == 10 for result in document["results"])
+    for result in document["results"]:
+        assert len(result["timings_ns"]) == len(result["readings"]) == 10
+        whole = np.concatenate(result["end_to_end_ns"]) / 1e6
+        assert result["end_to_end_p50_ms"] == pytest.approx(np.median(whole))
+        assert result["energy_mj"] is None or result["energy_mj"] > 0
 
 
 def test_command_shows_a_table(artifacts, capfd):

@@ -1,7 +1,6 @@
 """A small adb daemon over TCP on loopback that stands for a phone.
 
-Written from the documentation in adb's sources: ``protocol.txt`` (messages), ``SYNC.TXT`` (files)
-and ``shell_protocol.h`` (shell, version 2). Commands run in this machine's ``/bin/sh``; a folder
+Written from ``protocol.txt`` in adb's sources. Commands run in this machine's ``/bin/sh``; a folder
 stands for ``/data/local/tmp``.
 """
 
@@ -20,11 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from device_ends.adbd_services import serve_files, serve_shell
+
 HOME = "/data/local/tmp"
 _VERSION = 0x01000001
 _PAYLOAD = 1 << 18
 _BANNER = b"device::ro.product.name=rok;ro.product.model=Rok 7;ro.product.device=rok;features="
-_STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
 
 
 class Phone:
@@ -43,7 +43,8 @@ class Phone:
         self.root = root
         self.full = False
         """Whether there is no space left."""
-        self.dies_on_write = False
+        self.when_written: Callable[[], None] = lambda: None
+        """Called when a file has come, before the answer."""
         self.banner = _BANNER + features.encode()
         self.awake = threading.Event()
         self.awake.set()
@@ -86,13 +87,13 @@ class Phone:
                 link.shutdown(socket.SHUT_RDWR)
         self.awake.set()
 
-    def start(self, line: str, ours: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
+    def start(self, line: str, stream: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
         """Start a line for the shell, its input and output on one socket, as adbd has it."""
         environment = {**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}"}
         return subprocess.Popen(
             ["/bin/sh", "-c", line.replace(HOME, str(self.root))],
-            stdin=ours,
-            stdout=ours,
+            stdin=stream,
+            stdout=stream,
             stderr=stderr,
             cwd="/",
             env=environment,
@@ -127,7 +128,7 @@ class _Connection:
         self._link = link
         self._phone = phone
         self._sending = threading.Lock()
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
 
     def serve(self) -> None:
         try:
@@ -172,16 +173,16 @@ class _Connection:
             self.send(b"CLSE", 0, far)
             return
         near = len(self._streams) + 1
-        stream = self._streams[near] = _Stream(self, near, far)
+        stream = self._streams[near] = Stream(self, near, far)
         self.send(b"OKAY", near, far)
         threading.Thread(target=stream.serve, args=(serve,), daemon=True).start()
 
-    def _service(self, service: str) -> Callable[[_Stream], None] | None:
+    def _service(self, service: str) -> Callable[[Stream], None] | None:
         kind, _, line = service.partition(":")
         name, *options = kind.split(",")
         if name in ("shell", "exec"):
-            return lambda stream: _shell(stream, self._phone, line, "v2" in options)
-        return (lambda stream: _sync(stream, self._phone)) if name == "sync" else None
+            return lambda stream: serve_shell(stream, self._phone, line, "v2" in options)
+        return (lambda stream: serve_files(stream, self._phone)) if name == "sync" else None
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray()
@@ -193,7 +194,7 @@ class _Connection:
         return bytes(data)
 
 
-class _Stream:
+class Stream:
     """One open service."""
 
     def __init__(self, connection: _Connection, near: int, far: int) -> None:
@@ -204,7 +205,7 @@ class _Stream:
         self.arrived: queue.Queue[bytes | None] = queue.Queue()
         self.may_send = threading.Semaphore(0)
 
-    def serve(self, service: Callable[[_Stream], None]) -> None:
+    def serve(self, service: Callable[[Stream], None]) -> None:
         with contextlib.suppress(OSError, EOFError):
             service(self)
             self._connection.send(b"CLSE", self._near, self._far)
@@ -229,109 +230,3 @@ class _Stream:
                 raise EOFError
             self._connection.send(b"WRTE", self._near, self._far, data[start : start + _PAYLOAD])
             self.may_send.acquire()
-
-
-def _shell(stream: _Stream, phone: Phone, line: str, v2: bool) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, phone.start(line, theirs, subprocess.PIPE if v2 else subprocess.STDOUT) as process:
-        theirs.close()
-        threading.Thread(target=_feed, args=(stream, ours, v2), daemon=True).start()
-        complaints = threading.Thread(target=_hand_on_complaints, args=(stream, process))
-        complaints.start()
-        try:
-            while data := ours.recv(1 << 16):
-                stream.write(_framed(_STDOUT, data) if v2 else data)
-        finally:
-            ours.shutdown(socket.SHUT_RDWR)
-            complaints.join()
-        code = process.wait()
-        if v2:
-            stream.write(_framed(_EXIT, bytes([code if code >= 0 else 128 - code])))
-
-
-def _feed(stream: _Stream, into: socket.socket, v2: bool) -> None:
-    with contextlib.suppress(OSError, EOFError):
-        while v2:
-            kind, size = struct.unpack("<BI", stream.read(5))
-            data = stream.read(size)
-            if kind == _STDIN:
-                into.sendall(data)
-            elif kind == _CLOSE_STDIN:
-                into.shutdown(socket.SHUT_WR)
-        while True:
-            into.sendall(stream.read(1))
-    with contextlib.suppress(OSError):
-        into.shutdown(socket.SHUT_RDWR)
-
-
-def _hand_on_complaints(stream: _Stream, process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError, EOFError):
-        while process.stderr and (data := os.read(process.stderr.fileno(), 1 << 16)):
-            stream.write(_framed(_STDERR, data))
-
-
-def _framed(kind: int, data: bytes) -> bytes:
-    return struct.pack("<BI", kind, len(data)) + data
-
-
-def _sync(stream: _Stream, phone: Phone) -> None:
-    while True:
-        request, size = _header(stream)
-        argument = stream.read(size).decode()
-        if request == b"STAT":
-            _tell_status(stream, phone.local(argument))
-        elif request == b"SEND":
-            _take(stream, phone, argument)
-        elif request == b"RECV":
-            _give(stream, phone.local(argument))
-        else:
-            return
-
-
-def _header(stream: _Stream) -> tuple[bytes, int]:
-    name, number = struct.unpack("<4sI", stream.read(8))
-    return name, number
-
-
-def _tell_status(stream: _Stream, path: Path) -> None:
-    try:
-        status = path.stat()
-    except OSError:
-        stream.write(struct.pack("<4s3I", b"STAT", 0, 0, 0))
-        return
-    told = status.st_mode, status.st_size & 0xFFFFFFFF, int(status.st_mtime)
-    stream.write(struct.pack("<4s3I", b"STAT", *told))
-
-
-def _take(stream: _Stream, phone: Phone, argument: str) -> None:
-    name, _, mode = argument.rpartition(",")
-    path = phone.local(name)
-    pieces = []
-    while True:
-        kind, number = _header(stream)
-        if kind == b"DONE":
-            break
-        pieces.append(stream.read(number))
-    if phone.dies_on_write:
-        phone.die()
-    if phone.full:
-        return _refuse(stream, "No space left on device")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(pieces))
-    path.chmod(int(mode) & 0o777)
-    stream.write(struct.pack("<4sI", b"OKAY", 0))
-
-
-def _give(stream: _Stream, path: Path) -> None:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return _refuse(stream, error.strerror or "")
-    for start in range(0, len(content), 1 << 16):
-        piece = content[start : start + (1 << 16)]
-        stream.write(struct.pack("<4sI", b"DATA", len(piece)) + piece)
-    stream.write(struct.pack("<4sI", b"DONE", 0))
-
-
-def _refuse(stream: _Stream, reason: str) -> None:
-    stream.write(struct.pack("<4sI", b"FAIL", len(reason)) + reason.encode())

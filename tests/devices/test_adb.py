@@ -15,6 +15,7 @@ import pytest
 from device_ends.adb import processes_with, wait_until
 from device_ends.adbd import Phone
 
+from edgeferry.devices import adb_client, adb_device
 from edgeferry.devices.adb_device import AdbDevice
 from edgeferry.devices.device import Command, DeviceSettings
 from edgeferry.devices.registry import open_device
@@ -170,11 +171,15 @@ def test_a_phone_that_dies_ends_the_command(device, phone, token):
     assert is_short(caught.value)
 
 
-def test_a_phone_that_dies_while_it_takes_a_file_leaves_none(device, phone, tmp_path):
+@pytest.mark.parametrize(("loss", "told"), [("die", "was lost"), ("freeze", "stopped answering")])
+def test_a_phone_lost_while_it_takes_a_file_has_none(
+    device, phone, tmp_path, monkeypatch, loss, told
+):
+    for module in (adb_client, adb_device):
+        monkeypatch.setattr(module, "ANSWER", 2)
     (tmp_path / "there").write_bytes(bytes(5_000_000))
-    device.run(Command(["true"]))
-    phone.dies_on_write = True
-    with pytest.raises(DeviceLostError, match="rok was lost"):
+    phone.when_written = getattr(phone, loss)
+    with pytest.raises(DeviceLostError, match=f"rok {told} while a file was copied"):
         device.push(tmp_path / "there", "there")
     assert not (phone.root / "edgeferry/there").exists()
 
@@ -299,13 +304,15 @@ def test_a_phone_that_came_back_is_used_again(device, phone, token):
     assert device.run(Command(["echo", "back"])).stdout == "back\n"
 
 
-@pytest.mark.parametrize("lifeline", ["time", "client", "phone"])
-def test_a_command_ends_with_the_timeout_that_phones_have(device, phone, token, lifeline):
+def test_phones_timeout_ends_a_command_when_its_time_is_up(device, phone, token):
     phone.add_program("timeout", TOYBOX_TIMEOUT)
-    ends = {
-        "time": lambda _: None,
-        "client": lambda _: device.close(),
-        "phone": lambda _: phone.die(),
-    }
-    with pytest.raises(TimeLimitError if lifeline == "time" else DeviceLostError):
-        device.run(long_lasting(token, limit=2), ends[lifeline])
+    with pytest.raises(TimeLimitError):
+        device.run(long_lasting(token, limit=1))
+
+
+@pytest.mark.parametrize("loss", ["client", "phone"])
+def test_phones_timeout_ends_a_command_that_nobody_waits_for(device, phone, token, loss):
+    phone.add_program("timeout", TOYBOX_TIMEOUT)
+    lose = {"client": device.close, "phone": phone.die}[loss]
+    with pytest.raises(DeviceLostError):
+        device.run(long_lasting(token), lambda _: lose())

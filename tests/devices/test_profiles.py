@@ -91,7 +91,9 @@ def test_jetpack_says_that_its_own_python_is_too_old():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runtimes_are_of_the_registry_and_their_wheels_fit_the_system(name):
-    for system in profile_named(name).systems:
+    profile = profile_named(name)
+    for system in profile.systems:
+        assert system.architecture == profile.architecture
         for each in system.runtimes:
             assert each.name in RUNTIMES.entries()
             if each.tag:

@@ -14,8 +14,8 @@ import pytest
 from edgeferry.artifact import find_artifacts
 from edgeferry.devices import rounds
 from edgeferry.devices.measurement import Plan, Trial
-from edgeferry.devices.rounds import fits, measure_group
-from edgeferry.devices.worker_process import WorkerProcess
+from edgeferry.devices.rounds import Instruments, fits, measure_group
+from edgeferry.devices.worker_process import WorkerInside, WorkerProcess
 from edgeferry.errors import EngineError, UsageError
 from edgeferry.runtimes.registry import choose_runtime
 
@@ -27,7 +27,12 @@ def trials_of(exported, model_format):
     """One trial for each precision, fp32 first, on one thread."""
     runtime = choose_runtime(model_format)
     found = [each for each in find_artifacts([exported.folder]) if each.format == model_format]
-    return [Trial(artifact.path, runtime, threads=1) for artifact in found]
+    return [Trial(str(artifact.path), runtime, threads=1) for artifact in found]
+
+
+def measured(trials, plan=QUICK, start=WorkerProcess, taken=lambda *_: None):
+    """Measure with this machine's instruments."""
+    return measure_group(trials, plan, Instruments(start), taken)
 
 
 def state(pid: int) -> str:
@@ -38,34 +43,37 @@ def state(pid: int) -> str:
         return ""
 
 
-@pytest.fixture
-def workers(monkeypatch):
+class Workers(list):
     """Every worker process that is started."""
-    started = []
 
-    class Noted(WorkerProcess):
-        def __init__(self, trial):
-            started.append(self)
-            super().__init__(trial)
+    def start(self, trial):
+        self.append(WorkerProcess(trial))
+        return self[-1]
 
-    monkeypatch.setattr(rounds, "WorkerProcess", Noted)
-    return started
+
+@pytest.fixture
+def workers():
+    return Workers()
 
 
 @pytest.mark.parametrize("model_format", FORMATS)
 def test_every_artifact_of_a_group_is_measured_in_every_round(exported, model_format, workers):
-    trials = trials_of(exported, model_format)
-    measured, failures = measure_group(trials, QUICK)
+    trials, turns = trials_of(exported, model_format), []
+    found, failures = measured(trials, QUICK, workers.start, lambda *turn: turns.append(turn))
     assert not failures
-    assert [each.trial for each in measured] == trials
+    assert [each.trial for each in found] == trials
     assert len(workers) == len(trials)
-    for each in measured:
+    for each in found:
         assert len(each.rounds) == QUICK.rounds
         assert all(taken > 0 for timings in each.rounds for taken in timings)
-        assert each.load_ms > 0 < each.first_ms
-        assert each.peak_rss_mb > 20
-        assert (each.threads, each.resident, each.batch) == (1, True, 1)
-    assert [each.executed for each in measured][::2] == ["fp32", "int8"]
+        assert all(taken > 0 for turn in each.slices for taken in turn.pictures)
+        assert [turn for trial, _, turn in turns if trial == each.trial] == list(each.slices)
+        assert each.run.load_ms > 0 < each.run.first_ms
+        assert each.run.peak_rss_mb > 20
+        assert (each.run.threads, each.run.resident, each.run.batch) == (1, True, 1)
+    assert [each.run.executed for each in found][::2] == ["fp32", "int8"]
+    times = [turn.seconds for _, _, turn in turns]
+    assert times == sorted(times)
 
 
 def test_others_are_stopped_while_one_runs(exported, workers, monkeypatch):
@@ -78,7 +86,7 @@ def test_others_are_stopped_while_one_runs(exported, workers, monkeypatch):
         return genuine(self, command)
 
     monkeypatch.setattr(WorkerProcess, "ask", ask)
-    measure_group(trials_of(exported, "onnx"), QUICK)
+    measured(trials_of(exported, "onnx"), QUICK, workers.start)
     assert set(seen) <= {"T", ""}
     assert seen.count("T") >= 12
 
@@ -86,10 +94,10 @@ def test_others_are_stopped_while_one_runs(exported, workers, monkeypatch):
 def test_short_memory_gives_each_round_fresh_processes(exported, workers, monkeypatch):
     monkeypatch.setattr(rounds, "available_memory", lambda: 2**20)
     trials = trials_of(exported, "onnx")[:2]
-    measured, _ = measure_group(trials, replace(QUICK, rounds=2))
+    found, _ = measured(trials, replace(QUICK, rounds=2), workers.start)
     assert len(workers) == 4
-    assert not any(each.resident for each in measured)
-    assert [len(each.rounds) for each in measured] == [2, 2]
+    assert not any(each.run.resident for each in found)
+    assert [len(each.rounds) for each in found] == [2, 2]
 
 
 def test_what_fits_is_judged_by_size(exported):
@@ -101,13 +109,30 @@ def test_what_fits_is_judged_by_size(exported):
 
 def test_one_that_fails_does_not_lose_the_others(exported, tmp_path):
     good = trials_of(exported, "onnx")[0]
-    bad = replace(good, path=tmp_path / "gone.onnx")
-    bad.path.write_bytes(good.path.read_bytes())
-    trials = [good, replace(bad, engine_device="AbacusExecutionProvider")]
-    measured, failures = measure_group(trials, QUICK)
-    assert [each.trial for each in measured] == [good]
-    assert isinstance(failures[bad.path], UsageError)
-    assert "Abacus" in str(failures[bad.path])
+    copy = tmp_path / "gone.onnx"
+    copy.write_bytes(Path(good.path).read_bytes())
+    bad = replace(good, path=str(copy), engine_device="AbacusExecutionProvider")
+    found, failures = measured([good, bad])
+    assert [each.trial for each in found] == [good]
+    assert isinstance(failures[bad], UsageError)
+    assert "Abacus" in str(failures[bad])
+
+
+def test_an_unknown_setting_of_an_engine_is_refused(exported):
+    bad = replace(trials_of(exported, "onnx")[0], settings=(("spinning", "fast"),))
+    _, failures = measured([bad])
+    assert "spinning=on|off" in str(failures[bad])
+
+
+def test_a_worker_inside_the_agent_does_the_same(exported):
+    (trial, *_) = trials_of(exported, "onnx")
+    found, failures = measured([trial], replace(QUICK, rounds=2), WorkerInside)
+    assert not failures
+    assert [len(each.slices) for each in found] == [2]
+    assert found[0].run.executed == "fp32"
+    bad = replace(trial, engine_device="AbacusExecutionProvider")
+    _, failures = measured([bad], QUICK, WorkerInside)
+    assert isinstance(failures[bad], UsageError)
 
 
 def test_a_process_that_is_killed_is_a_failure_of_its_own(exported, workers, monkeypatch):
@@ -120,20 +145,23 @@ def test_a_process_that_is_killed_is_a_failure_of_its_own(exported, workers, mon
 
     monkeypatch.setattr(WorkerProcess, "ask", ask)
     trials = trials_of(exported, "onnx")[:2]
-    measured, failures = measure_group(trials, QUICK)
-    assert [each.trial for each in measured] == trials[:1]
-    assert isinstance(failures[trials[1].path], EngineError)
-    assert "signal 9" in str(failures[trials[1].path])
+    found, failures = measured(trials, QUICK, workers.start)
+    assert [each.trial for each in found] == trials[:1]
+    assert isinstance(failures[trials[1]], EngineError)
+    assert "signal 9" in str(failures[trials[1]])
     assert all(state(each._process.pid) == "" for each in workers)
 
 
 def test_an_error_leaves_no_process_behind(exported, workers):
-    def interrupted(step, done, total):
-        if done == 4:
+    turns = []
+
+    def interrupted(*turn):
+        turns.append(turn)
+        if len(turns) == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure_group(trials_of(exported, "onnx"), QUICK, interrupted)
+        measured(trials_of(exported, "onnx"), QUICK, workers.start, interrupted)
     assert workers
     assert all(state(each._process.pid) == "" for each in workers)
 
