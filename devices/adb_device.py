@@ -45,7 +45,8 @@ class AdbDevice(Device):
 
     def digest(self, name: str) -> str | None:
         script = '[ ! -f "$1" ] || sha256sum <"$1"'
-        told = self._do("sh", "-c", script, "sh", name, limit=60).split()
+        command = Command(["sh", "-c", script, "sh", name])
+        told = self._do(command, f"{name} cannot be read on {self.name}").split()
         return told[0] if told else None
 
     def close(self) -> None:
@@ -75,17 +76,18 @@ class AdbDevice(Device):
 
     def _push(self, source: Path, name: str) -> None:
         temporary = f"{name}.{secrets.token_hex(4)}.part"
-        self._do("mkdir", "-p", "--", str(PurePosixPath(name).parent))
+        problem = f"{name} cannot be written on {self.name}"
+        self._do(_short("mkdir", "-p", str(PurePosixPath(name).parent)), problem)
         try:
             told = self._copy("push", str(source.absolute()), self._path(temporary))
             if told:
-                raise self._refused(f"{source.name} cannot be sent to {self.name}", told)
-            self._do("mv", "-f", "--", temporary, name)
+                raise self._refused(problem, told)
+            self._do(_short("mv", "-f", temporary, name), problem)
         except DeviceLostError:
             raise
         except DeviceError:
             with contextlib.suppress(DeviceError):
-                self._do("rm", "-f", "--", temporary)
+                self._do(_short("rm", "-f", temporary), problem)
             raise
 
     def _pull(self, name: str, destination: Path) -> None:
@@ -99,12 +101,11 @@ class AdbDevice(Device):
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
 
-    def _do(self, *arguments: str, limit: float = 10) -> str:
-        """What a small command printed, which has to go well."""
-        command = Command(arguments, limit)
+    def _do(self, command: Command, problem: str) -> str:
+        """What a command printed that has to go well."""
         done = self._run(command, None)
         if done.code != 0:
-            raise self._refused(f"{command} failed on {self.name}", done.stderr)
+            raise self._refused(problem, done.stderr)
         return done.stdout
 
     def _copy(self, *arguments: str) -> str:
@@ -143,8 +144,13 @@ class AdbDevice(Device):
     def _refused(self, problem: str, told: str) -> DeviceError:
         if "No space left" not in told:
             return DeviceError(f"{problem}: {_last(told)}")
-        left = _last(self._run(Command(["df", "-h", "."], 10), None).stdout)
+        left = _last(self._run(_short("df", "-h", "."), None).stdout)
         return DeviceError(f"{problem}: no space left there ({left})", "Delete something on it.")
+
+
+def _short(program: str, option: str, *names: str) -> Command:
+    """A command that a device has done at once, unless it hangs."""
+    return Command([program, option, "--", *names], time_limit=10)
 
 
 def _followed(

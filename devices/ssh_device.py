@@ -35,7 +35,7 @@ timeout {limit} cat >{temporary} &&
 mv -f {temporary} {destination} &&
 exit
 rm -f {temporary}
-df -Pk {parent} | tail -n 1
+df -Pk {parent} 2>/dev/null | tail -n 1
 exit 1
 """
 _SEND = """\
@@ -87,8 +87,9 @@ class SshDevice(Device):
                 (listen or heard.append)(text)
             code, stderr = program.ending()
         if code in TIME_UP and time.monotonic() - started >= command.time_limit:
-            limit_text = f"{command.time_limit:g} s"
-            raise TimeLimitError(f"{command} took more than {limit_text} on {self.name}")
+            raise TimeLimitError(
+                f"{command} took more than {command.time_limit:g} s on {self.name}"
+            )
         return Completed(code, "".join(f"{text}\n" for text in heard), stderr)
 
     def _push(self, source: Path, name: str) -> None:

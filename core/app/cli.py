@@ -7,6 +7,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from edgeferry.app.cli_bundle import bundle
+from edgeferry.app.cli_devices import devices_app
 from edgeferry.app.cli_export import export
 from edgeferry.app.cli_look import demo, doctor, inspect
 from edgeferry.app.cli_measure import benchmark, evaluate
@@ -24,8 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for _command in (export, predict, evaluate, benchmark, inspect, doctor, demo):
+for _command in (export, predict, evaluate, benchmark, bundle, inspect, doctor, demo):
     app.command()(_command)
+app.add_typer(devices_app, name="devices")
 
 
 def _print_version(wanted: bool) -> None:

@@ -176,8 +176,12 @@ class DeviceBenchmark:
         """Put the engine for a format on a device that has none."""
         if self._profile is None:
             raise DeviceError(f"{self.device.name} has no profile that tells what runs there")
-        runtime = self._options.runtime or self._profile.runtimes_for(model_format)[0]
-        self.device.install(self._profile.system.requirements(runtime))
+        runtime = self._options.runtime or next(
+            iter(self._profile.runtimes_for(model_format)), None
+        )
+        if runtime is None:
+            raise DeviceError(f"nothing runs {model_format} on {self._profile.title}")
+        self.device.install(self._profile.requirements(runtime))
         return runtime
 
     def _explained(self, error: EdgeferryError) -> EdgeferryError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from edgeferry.app.answers import Answers
+    from edgeferry.app.bundle import BundleReport
     from edgeferry.app.doctor import Diagnosis
     from edgeferry.app.export import ExportReport
     from edgeferry.app.inspection import Inspection
@@ -146,6 +147,20 @@ def answers_table(answers: Answers) -> Table:
             table.add_row(name, each.label, str(each.index), f"{each.score:.4f}")
         table.add_section()
     return table
+
+
+def bundle_facts(report: BundleReport) -> Table:
+    """What ``bundle`` shows."""
+    about, folder = report.about, report.artifact.path.stem
+    facts = {
+        "bundle": str(report.path),
+        "size": f"{report.path.stat().st_size / 2**20:.1f} MiB in {len(report.files)} files",
+        "for": f"{about['device']}, Python {about['python']} ({about['system']})",
+        "engine": f"{about['runtime']}: {', '.join(about['requirements'])}",
+        "network": "not needed" if about["offline"] else "needed once, for run.py --setup",
+        "there": f"unpack it, then: python3 {folder}/run.py --setup",
+    }
+    return _facts(facts)
 
 
 def inspection_tables(inspection: Inspection, layers: bool) -> list[RenderableType]:

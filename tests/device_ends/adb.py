@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from device_ends.adbd import Phone
+from device_ends.processes import wait_until
 
 PROPERTIES = {
     "ro.product.manufacturer": "Rok",
@@ -23,8 +22,6 @@ PROPERTIES = {
     "ro.build.version.release": "14",
     "ro.build.version.sdk": "34",
 }
-PATIENCE = 30
-"""Seconds that a test waits for what has to come."""
 
 
 @pytest.fixture(scope="session")
@@ -60,25 +57,6 @@ def phone(adb_server: int, tmp_path: Path) -> Iterator[Phone]:
     """A phone at ``adb://{phone.serial}``."""
     with Phone(tmp_path / "phone", PROPERTIES) as phone:
         yield phone
-
-
-def processes_with(word: str) -> list[str]:
-    """Command lines of the processes that have a word in them, or in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            line = (folder / "cmdline").read_bytes()
-            if word.encode() in line + (folder / "environ").read_bytes():
-                found.append(line.replace(b"\0", b" ").decode(errors="replace"))
-    return found
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for something that has to come."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        os.sched_yield()
 
 
 def _listens(port: int) -> bool:

@@ -1,0 +1,38 @@
+"""``edgeferry bundle``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeferry.app.cli_options import Debug, EngineSettings, Json, RuntimeName, Threads
+
+
+def bundle(
+    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT")],
+    device: Annotated[str, typer.Option(help="A kind of device, or one of yours.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="tar.gz or zip.")],
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Bring the wheels too: no network is needed there.")
+    ] = False,
+    python: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="The device's Python, e.g. 3.13.")
+    ] = None,
+    runtime: RuntimeName = None,
+    threads: Threads = None,
+    engine_setting: EngineSettings = None,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Pack an artifact with all that a device needs to run it."""
+    from edgeferry.app.benchmark_options import read_settings
+    from edgeferry.app.bundle import BundleOptions
+    from edgeferry.app.bundle import bundle as make_bundle
+    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.tables import bundle_facts
+
+    settings = dict(read_settings(engine_setting or []))
+    options = BundleOptions(device, runtime, python, threads, settings, offline)
+    with session(json, debug) as progress:
+        report = make_bundle(artifact, options, output, progress)
+    deliver(report.document(), json, [bundle_facts(report)])
