@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from edgeferry.errors import DeviceError, MissingDependencyError
+from edgeferry.errors import DeviceError, DeviceLostError, MissingDependencyError
 
 ANSWER = 15
 """Seconds that adb, or a device, has for a short answer; adb itself waits 10 to connect."""
@@ -126,6 +126,8 @@ class AdbClient:
                 output, _ = process.communicate(timeout=ANSWER)
             except subprocess.TimeoutExpired:
                 raise DeviceError(f"adb {arguments[-1]} gave no answer for {self._name}") from None
+        if self.closed:
+            raise DeviceLostError(f"{self._name} was closed")
         lines = output.decode(errors="replace").splitlines()
         return "\n".join(line for line in lines if not line.startswith("* ")).strip()
 

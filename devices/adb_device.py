@@ -43,9 +43,14 @@ class AdbDevice(Device):
         self._folder = settings.folder or _FOLDER
         self._connected = False
 
+    @property
+    def has_python(self) -> bool:
+        """A phone has none, unless its owner names one."""
+        return self.settings.python is not None
+
     def digest(self, name: str) -> str | None:
         script = '[ ! -f "$1" ] || sha256sum <"$1"'
-        command = Command(["sh", "-c", script, "sh", name])
+        command = Command(["sh", "-c", script, "sh", name], time_limit=30)
         told = self._do(command, f"{name} cannot be read on {self.name}").split()
         return told[0] if told else None
 

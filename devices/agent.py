@@ -17,7 +17,7 @@ from edgeferry.devices.machine import machine_facts
 from edgeferry.devices.measurement import Measurement, Slice, Trial
 from edgeferry.devices.processes import die_with_parent
 from edgeferry.devices.rounds import Instruments, measure_group
-from edgeferry.devices.tuning import tune
+from edgeferry.devices.tuning import candidates, tune
 from edgeferry.devices.worker_process import WorkerInside, WorkerProcess
 from edgeferry.errors import EdgeferryError, described_error
 from edgeferry.streams import private_stdout
@@ -31,17 +31,29 @@ class Agent:
     Args:
         job: What to do.
         tell: Takes each event.
+        instruments: What to measure with.
+        facts: Tells of the machine that is measured.
+        ways: Every way to run an artifact that is worth trying.
     """
 
-    def __init__(self, job: Job, tell: Tell) -> None:
+    def __init__(
+        self,
+        job: Job,
+        tell: Tell,
+        instruments: Instruments,
+        facts: Callable[[], dict[str, Any]] = machine_facts,
+        ways: Callable[[Trial], list[Trial]] = candidates,
+    ) -> None:
         self._job = job
         self._tell = tell
-        self._instruments = Instruments(WorkerProcess if job.children else WorkerInside)
+        self._instruments = instruments
+        self._facts = facts
+        self._ways = ways
         self._numbers: dict[Trial, int] = {}
 
     def work(self) -> None:
         """Measure everything; what fails is told, and does not stop the rest."""
-        self._say("facts", None, {"when": "before", "facts": machine_facts()})
+        self._say("facts", None, {"when": "before", "facts": self._facts()})
         self._numbers = dict(self._options())
         trials = list(self._numbers)
         if self._job.plan.rounds:
@@ -49,7 +61,7 @@ class Agent:
         if self._job.plan.sustained:
             for trial in trials:
                 self._sustain(trial)
-        self._say("facts", None, {"when": "after", "facts": machine_facts()})
+        self._say("facts", None, {"when": "after", "facts": self._facts()})
         self._say("done", None, {})
 
     def _beside_each_other(self, trials: Sequence[Trial]) -> list[Trial]:
@@ -73,7 +85,7 @@ class Agent:
         return found
 
     def _tuned(self, trial: Trial, number: int) -> Trial:
-        best, rungs = tune(trial, self._instruments)
+        best, rungs = tune(self._ways(trial), self._instruments)
         told = [
             [{"trial": each.to_dict(), "p50_ms": p50} for each, p50 in rung.medians_ms]
             for rung in rungs
@@ -117,7 +129,8 @@ def main() -> None:
         answers.flush()
 
     job = Job.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    Agent(job, tell).work()
+    instruments = Instruments(WorkerProcess if job.children else WorkerInside)
+    Agent(job, tell, instruments).work()
 
 
 if __name__ == "__main__":

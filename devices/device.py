@@ -102,6 +102,11 @@ class Device(ABC):
         return self.settings.name
 
     @property
+    def has_python(self) -> bool:
+        """Whether there is a Python on it that can be used; by what is known beforehand."""
+        return True
+
+    @property
     def python(self) -> str:
         """The Python that runs the agent."""
         return self.settings.python or self.usual_python

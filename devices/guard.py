@@ -33,9 +33,7 @@ kill -KILL -$child 2>/dev/null
 """
 
 
-def guarded(
-    command: Command, folder: str, ending: str = "exit $code", beginning: str = ":"
-) -> str:
+def guarded(command: Command, folder: str, ending: str = "exit $code", beginning: str = ":") -> str:
     """A line for ``sh`` that runs a command in a folder, made if missing.
 
     The command gets an empty standard input. The shell's own is the lifeline: when it ends,

@@ -41,7 +41,7 @@ def candidates(trial: Trial, cores: int | None = None) -> list[Trial]:
         trial: Runtime, threads and settings that it names are kept.
         cores: Physical cores; None asks the system.
     """
-    threads = [trial.threads] if trial.threads else _thread_counts(cores or physical_cores())
+    threads = [trial.threads] if trial.threads else thread_counts(cores or physical_cores())
     return [
         replace(trial, runtime=runtime, threads=count, settings=settings)
         for runtime in _runtimes(trial)
@@ -50,11 +50,11 @@ def candidates(trial: Trial, cores: int | None = None) -> list[Trial]:
     ]
 
 
-def tune(trial: Trial, instruments: Instruments) -> tuple[Trial, list[Rung]]:
+def tune(ways: Sequence[Trial], instruments: Instruments) -> tuple[Trial, list[Rung]]:
     """Find the fastest way to run an artifact.
 
     Args:
-        trial: The artifact, and what is fixed.
+        ways: Every way worth trying, at least one.
         instruments: What with.
 
     Returns:
@@ -63,16 +63,14 @@ def tune(trial: Trial, instruments: Instruments) -> tuple[Trial, list[Rung]]:
     Raises:
         EdgeferryError: If it cannot be run in any way.
     """
-    left, plan, rungs = candidates(trial), FIRST, list[Rung]()
+    left, plan, rungs = list(ways), FIRST, list[Rung]()
     while len(left) > 1:
         rung, failures = _compare(left, plan, instruments)
         if not rung.medians_ms:
             raise next(iter(failures.values()))
         rungs.append(rung)
-        left = [each for each, _ in rung.medians_ms[: (len(rung.medians_ms) + 1) // 2]]
+        left = [each for each, _ in rung.medians_ms[: len(left) // 2]]
         plan = replace(plan, seconds=2 * plan.seconds, rounds=2 * plan.rounds)
-        if len(rung.medians_ms) == 1:
-            break
     return left[0], rungs
 
 
@@ -87,7 +85,7 @@ def _compare(
     return Rung(tuple(sorted(taken, key=lambda each: each[1]))), failures
 
 
-def _thread_counts(cores: int) -> list[int]:
+def thread_counts(cores: int) -> list[int]:
     """1, 2, 4 and so on, and all cores."""
     powers = [1 << n for n in range(cores.bit_length()) if 1 << n < cores]
     return [*powers, cores]

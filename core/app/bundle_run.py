@@ -90,6 +90,7 @@ def install() -> NoReturn:
         for part in absolute(line)
     ]
     sys.argv = ["pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    sys.argv.append("--root-user-action=ignore")  # the folder is ours
     sys.argv += ["--no-deps", "--target", str(unfinished), *requirements]
     try:
         runpy.run_module("pip", run_name="__main__", alter_sys=True)

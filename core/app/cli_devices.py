@@ -107,3 +107,21 @@ def show(
     tables = [settings_table(settings)] if settings else []
     tables += profile_tables(profile) if profile else []
     deliver(results_document("devices show", [], found), json, tables)
+
+
+@devices_app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A device, or local.")],
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Reach a device, and tell what it is and what it lacks."""
+    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.device_check import check_device
+    from edgeferry.app.device_tables import check_table
+    from edgeferry.devices.known import resolve_device
+
+    with session(json, debug):
+        found = check_device(resolve_device(name))
+    failures = {name: "; ".join(found.problems)} if found.problems else {}
+    deliver(found.document(), json, [check_table(found)], found.notes, failures)

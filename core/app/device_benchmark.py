@@ -12,7 +12,7 @@ from edgeferry.app.benchmark_options import BenchmarkOptions
 from edgeferry.app.group_run import GroupRun, groups
 from edgeferry.app.results import Result
 from edgeferry.artifact import Artifact, artifact_files
-from edgeferry.devices.agent_client import AgentClient
+from edgeferry.devices.client import Client, client_for
 from edgeferry.devices.device import Device
 from edgeferry.devices.job import Event, Job
 from edgeferry.devices.measurement import Plan, Trial
@@ -56,7 +56,7 @@ class DeviceBenchmark:
     def run(self) -> None:
         """Measure what is not yet known; an error of the device ends it and is kept."""
         try:
-            with AgentClient(self.device) as client:
+            with client_for(self.device) as client:
                 client.prepare()
                 for run in self._runs:
                     self._measure(client, run)
@@ -119,7 +119,7 @@ class DeviceBenchmark:
         found = {each.path: saved[each.path] for each in group if each.path in saved}
         return found if len(found) == len(group) else {}
 
-    def _measure(self, client: AgentClient, run: GroupRun) -> None:
+    def _measure(self, client: Client, run: GroupRun) -> None:
         for artifacts, job in self._jobs(run):
 
             def hear(event: Event, artifacts: Sequence[Artifact] = artifacts) -> None:

@@ -10,6 +10,7 @@ from edgeferry.app.tables import MISSING
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgeferry.app.device_check import DeviceCheck
     from edgeferry.devices.device import DeviceSettings
     from edgeferry.devices.profile import Note, Profile, System
 
@@ -74,6 +75,20 @@ def profile_tables(profile: Profile) -> list[Table]:
         table.add_row(name, value or MISSING, profile.sources.get(name, ""))
     notes = [*profile.notes, *(note for system in profile.systems for note in system.notes)]
     return [table, *map(_system_table, profile.systems), _notes_table(notes)]
+
+
+def check_table(check: DeviceCheck) -> Table:
+    """What a device said of itself."""
+    table = _table("fact", "value", title=check.settings.name)
+    told = ("system", "architecture", "board", "processor", "physical_cores", "memory_mb")
+    told = (*told, "available_mb", "governor", "temperature_c", "load_average", "python")
+    for name in told:
+        value = check.facts.get(name)
+        table.add_row(name, MISSING if value is None else str(value))
+    table.add_row("isa", " ".join(check.facts.get("isa") or ()) or MISSING)
+    for engine, version in check.engines.items():
+        table.add_row(engine, version or "not installed")
+    return table
 
 
 def _system_table(system: System) -> Table:

@@ -200,6 +200,12 @@ def test_closing_from_another_thread_ends_what_runs(device, token):
     closer.join()
 
 
+def test_a_closed_device_says_so(device):
+    device.close()
+    with pytest.raises(DeviceLostError, match="rok was closed"):
+        device.run(Command(["true"]))
+
+
 def test_an_error_of_the_listener_ends_the_command(device, token):
     def interrupted(line):
         raise KeyboardInterrupt
