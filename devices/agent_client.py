@@ -55,8 +55,8 @@ class AgentClient:
         Raises:
             DeviceError: If the device cannot be reached or has no usable Python.
         """
-        if self._device.python == sys.executable:  # this one has edgeferry already
-            return {}
+        if self._device.transport == "local" and self._device.python == sys.executable:
+            return {}  # this very Python has edgeferry
         if self._environment is None:
             self._check_python()
             self._environment = {"PYTHONPATH": self._sent_wheel()}
