@@ -25,7 +25,7 @@ _CONFIGURATION = """\
 APT::Architecture "{architecture}";
 APT::Architectures:: "{architecture}";
 APT::Install-Recommends "false";
-APT::Sandbox::User "{user}";
+APT::Sandbox::User "root";
 Acquire::Languages "none";
 Dir::State "{state}";
 Dir::State::lists "{state}/lists";
@@ -33,6 +33,7 @@ Dir::State::status "{state}/status";
 Dir::Cache "{state}";
 Dir::Cache::archives "{state}/archives";
 """
+"""Run by root, apt would fetch as a user of its own, who may not write to this folder."""
 
 
 def unpack_packages(packages: Sequence[str], architecture: str, folder: Path) -> None:
@@ -80,9 +81,7 @@ def _private_state(state: Path, architecture: str) -> str:
     for folder in ("lists/partial", "archives/partial"):
         (state / folder).mkdir(parents=True)
     (state / "status").touch()
-    # apt run by root would fetch as a user that may not write here.
-    user = "root" if os.getuid() == 0 else ""
-    text = _CONFIGURATION.format(architecture=architecture, state=state, user=user)
+    text = _CONFIGURATION.format(architecture=architecture, state=state)
     if named := os.environ.get(SOURCES):
         text += f'Dir::Etc::sourcelist "{_named_sources(named)}";\nDir::Etc::sourceparts "-";\n'
     configuration = state / "apt.conf"

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from edgeferry.devices.arm64_tree import Tree, arm64_tree
 from edgeferry.devices.cache import cache_folder, key_of, made_once
+from edgeferry.devices.debian import SOURCES
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
 from edgeferry.devices.fake_board import MIDRS, write_board
 from edgeferry.devices.local_device import LocalDevice
@@ -58,7 +59,7 @@ class EmulatedDevice(LocalDevice):
             DeviceError: If one has no wheel for the board, or the network is not there.
             MissingDependencyError: If this Python has no pip.
         """
-        target = WheelTarget(self._profile.system.python, self._profile.system.platforms)
+        target = WheelTarget(self._tree.python, self._profile.system.platforms)
 
         def fill(folder: Path) -> None:
             with tempfile.TemporaryDirectory(prefix="edgeferry-wheels-") as scratch:
@@ -85,8 +86,8 @@ class EmulatedDevice(LocalDevice):
                 f"{self.name} is emulated and cannot run {program!r}",
                 f"It runs Python alone, as {self.python!r}",
             )
-        root = self._root
-        qemu = [str(self._tree.qemu), "-cpu", self._cpu, "-L", str(root)]
+        cpu, root = self._cpu, self._root
+        qemu = [str(self._tree.qemu), "-cpu", cpu, "-L", str(root)]
         return [*qemu, str(root / "usr/bin/python3"), *arguments]
 
     @cached_property
@@ -108,7 +109,8 @@ class EmulatedDevice(LocalDevice):
         if tree.python != self._profile.system.python:
             raise DeviceError(
                 f"the packages of this machine's release bring Python {tree.python}; "
-                f"{self._profile.name} has {self._profile.system.python}"
+                f"{self._profile.name} has {self._profile.system.python}",
+                f"{SOURCES} can name a list of apt sources of {self._profile.system.title}",
             )
         return tree
 

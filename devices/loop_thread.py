@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +17,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._closed = False
+        self._waited_for: set[Future[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="edgeferry-loop", daemon=True)
 
@@ -32,11 +33,12 @@ class LoopThread:
                 work.close()
                 raise CancelledError
             future = asyncio.run_coroutine_threadsafe(work, self._started())
+            self._waited_for.add(future)
         try:
             return future.result()
-        except BaseException:
+        finally:
             future.cancel()
-            raise
+            self._waited_for.discard(future)
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the loop call a function soon; nothing happens where it is closed."""
@@ -64,6 +66,8 @@ class LoopThread:
             self._loop.run_forever()
         finally:
             self._loop.close()
+            for future in tuple(self._waited_for):  # done, but too late for the loop to tell
+                future.cancel()
 
     async def _stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()

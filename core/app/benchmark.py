@@ -40,6 +40,7 @@ class BenchmarkReport:
         verdicts: One per device with results.
         devices: What is known of each device, with facts before and after.
         unfinished: Turns of artifacts that are not complete.
+        complete: Whether everything that was asked for is known.
         asked: What was asked for.
         started: When, UTC, ISO 8601.
     """
@@ -50,6 +51,7 @@ class BenchmarkReport:
     verdicts: list[Verdict]
     devices: list[dict[str, Any]]
     unfinished: list[dict[str, Any]]
+    complete: bool
     asked: Mapping[str, Any]
     started: str
 
@@ -57,7 +59,7 @@ class BenchmarkReport:
         """What ``--json`` writes."""
         notes = {
             "started": self.started,
-            "complete": not self.unfinished and not self.failures,
+            "complete": self.complete,
             "asked": dict(self.asked),
             "devices": self.devices,
             "verdicts": [verdict.document() for verdict in self.verdicts],
@@ -152,7 +154,7 @@ class _Fleet:
                 if pending:  # interrupted: wake what waits for a device, so that threads end
                     for member in self._members:
                         member.device.close()
-        self._save(journal)
+                self._save(journal, now=True)
 
     def report(self) -> BenchmarkReport:
         """What is known by now."""
@@ -165,6 +167,7 @@ class _Fleet:
                 verdicts=list(self._verdicts()),
                 devices=[member.document() for member in self._members],
                 unfinished=[turn for member in self._members for turn in member.unfinished()],
+                complete=all(member.is_complete() for member in self._members),
                 asked=self._options.asked(),
                 started=self._started,
             )
@@ -184,10 +187,10 @@ class _Fleet:
         for member in self._members:
             progress(f"measuring on {member.device.name}", *member.turns())
 
-    def _save(self, journal: Journal | None) -> None:
-        if journal is not None:
-            known = sum(member.known() for member in self._members)
-            journal.write(known, lambda: self.report().document())
+    def _save(self, journal: Journal | None, now: bool = False) -> None:
+        known = sum(member.known() for member in self._members)
+        if journal is not None and (now or journal.is_due(known)):
+            journal.write(known, self.report().document())
 
     def _verdicts(self) -> Iterator[Verdict]:
         for member in self._members:

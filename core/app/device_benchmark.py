@@ -98,6 +98,14 @@ class DeviceBenchmark:
         """How many measurements are complete."""
         return sum(run.known() for run in self._runs)
 
+    def is_complete(self) -> bool:
+        """Whether everything that was asked for is known."""
+        alone = self._options.plan().sustained > 0 and not self.device.emulated
+        found = [result for _, result in self.results()]
+        return len(found) == sum(len(run.artifacts) for run in self._runs) and not (
+            alone and any(not _is_sustained(result) for result in found)
+        )
+
     def unfinished(self) -> list[dict[str, Any]]:
         """Turns of artifacts that are not complete."""
         return [turn for run in self._runs for turn in run.unfinished()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,27 @@ class Journal:
         self._written = 0.0
         self._known = -1
 
-    def write(self, known: int, document: Callable[[], Mapping[str, Any]]) -> None:
-        """Write the document whole, unless that was done a moment ago and no result is new.
+    def is_due(self, known: int) -> bool:
+        """Whether there is something new to write, or the last time is a while ago.
 
         Args:
             known: Number of results that are known.
-            document: Makes it.
         """
-        now = time.monotonic()
-        if known != self._known or now - self._written >= _EVERY:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_document(document(), str(self.path))
-            self._written, self._known = now, known
+        return known != self._known or time.monotonic() - self._written >= _EVERY
+
+    def write(self, known: int, document: Mapping[str, Any]) -> None:
+        """Write the document, whole.
+
+        Args:
+            known: Number of results in it.
+            document: What is known.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_document(document, str(self.path))
+        self._written, self._known = time.monotonic(), known
 
 
 class Earlier:

@@ -15,15 +15,14 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache"
 PROGRAMS = ("apt-get", "dpkg")
 
 
-@pytest.fixture(scope="session")
-def emulation() -> Iterator[Path]:
+@pytest.fixture
+def emulation(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache folder, kept between runs, where emulated systems and their wheels are."""
     for program in PROGRAMS:
         if shutil.which(program) is None:
             pytest.skip(f"the program {program} is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(CACHE))
-        yield CACHE / "edgeferry" / "emulated"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
+    return CACHE / "edgeferry" / "emulated"
 
 
 @pytest.fixture

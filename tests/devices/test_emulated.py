@@ -1,5 +1,6 @@
 """A board emulated on this machine: its processor is another, and only Python runs on it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -124,17 +125,16 @@ def command_lines() -> list[str]:
     """Of every process of this machine."""
     lines = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
+        with contextlib.suppress(OSError):
             lines.append(file.read_bytes().decode(errors="replace"))
-        except OSError:
-            pass
     return lines
 
 
-def test_a_program_other_than_python_is_refused(tmp_path):
-    with EmulatedDevice(DeviceSettings("pi", "emulated://raspberry-pi-4")) as device:
-        with pytest.raises(DeviceError, match="cannot run 'uname'.*\n.*Python alone"):
-            device.run(Command(["uname", "-m"]))
+def test_a_program_other_than_python_is_refused():
+    device = EmulatedDevice(DeviceSettings("pi", "emulated://raspberry-pi-4"))
+    refused = r"cannot run 'uname'.*\n.*Python alone"
+    with device, pytest.raises(DeviceError, match=refused):
+        device.run(Command(["uname", "-m"]))
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_a_program_other_than_python_is_refused(tmp_path):
     [("generic-x86-64", "generic-x86-64 cannot be emulated"), ("rasberry", "raspberry-pi")],
 )
 def test_a_board_that_cannot_be_emulated_is_told(profile, problem):
-    with EmulatedDevice(DeviceSettings("it", f"emulated://{profile}")) as device:
-        with pytest.raises(UsageError, match=problem):
-            device.run(python("-V"))
+    device = EmulatedDevice(DeviceSettings("it", f"emulated://{profile}"))
+    with device, pytest.raises(UsageError, match=problem):
+        device.run(python("-V"))
 
 
 def test_a_machine_without_apt_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DeviceError, match="apt-get is missing.*\n.*Debian"):
+    with pytest.raises(DeviceError, match=r"apt-get is missing.*\n.*Debian"):
         arm64_tree.arm64_tree(tmp_path / "cache")
 
 
@@ -165,8 +165,11 @@ def test_a_failing_apt_is_told_and_leaves_nothing(emulation, tmp_path, monkeypat
 @pytest.mark.slow
 def test_a_missing_qemu_is_unpacked_too(emulation, monkeypatch):
     genuine = arm64_tree.shutil.which
-    without = lambda name: None if name == arm64_tree.QEMU else genuine(name)  # noqa: E731
-    monkeypatch.setattr(arm64_tree.shutil, "which", without)
+
+    def without_qemu(name):
+        return None if name == arm64_tree.QEMU else genuine(name)
+
+    monkeypatch.setattr(arm64_tree.shutil, "which", without_qemu)
     tree = arm64_tree.arm64_tree()
     assert tree.qemu.is_relative_to(emulation)
     line = [tree.qemu, "-L", tree.root, tree.root / "usr/bin/python3", "-V"]

@@ -100,7 +100,7 @@ def test_a_folder_of_packages_appears_whole_or_not_at_all(index, tmp_path):
         made_wheel(index, "ant", "py3-none-any"),
         made_wheel(index, "zebra", "cp311-cp311-manylinux_2_28_x86_64"),
     ]
-    with pytest.raises(DeviceError, match="zebra.*not a supported wheel"):
+    with pytest.raises(DeviceError, match=r"zebra.*not a supported wheel"):
         install_wheels(wheels, BOARD, tmp_path / "place/site")
     assert list((tmp_path / "place").iterdir()) == []
 
