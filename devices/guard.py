@@ -17,6 +17,7 @@ NO_FOLDER = 125
 GRACE = 2
 """Seconds that a command has to end by itself."""
 
+# At last the shell's own complaints go nowhere: with the client gone they would end it too early.
 _SCRIPT = """\
 mkdir -p {folder} && cd {folder} || exit {no_folder}
 {beginning}
@@ -25,11 +26,11 @@ exec 3<&0
 child=$!
 (while read -r _; do :; done; kill $child; sleep {grace}; kill -KILL -$child) <&3 >/dev/null 2>&1 &
 watcher=$!
-exec 3<&-
+exec 3<&- 2>/dev/null
 wait $child
 code=$?
-kill $watcher 2>/dev/null
-kill -KILL -$child 2>/dev/null
+kill $watcher
+kill -KILL -$child
 """
 
 

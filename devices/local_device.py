@@ -71,7 +71,6 @@ class LocalDevice(Device):
                 code = process.wait()
             finally:
                 timer.cancel()
-                _end(process)
             if over.is_set():
                 raise TimeLimitError(
                     f"{command} took more than {command.time_limit:g} s on {self.name}"
@@ -100,9 +99,12 @@ class LocalDevice(Device):
             raise DeviceError(f"cannot run {command} on {self.name}: {error.strerror}") from error
         try:
             with self._running:
-                if self._closed:  # meanwhile, by another thread that saw no process yet
+                try:
+                    if self._closed:  # meanwhile, by another thread that saw no process yet
+                        _end(self._running)
+                    yield self._running
+                finally:
                     _end(self._running)
-                yield self._running
         finally:
             self._running = None
 

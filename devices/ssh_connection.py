@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import CancelledError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from asyncssh import SSHClientConnection, SSHClientProcess
 
 T = TypeVar("T")
+_FAREWELL = 1
+"""Seconds for closing."""
 
 
 class SshConnection:
@@ -106,4 +109,6 @@ class SshConnection:
     async def _close(self) -> None:
         if self._connection is not None:
             self._connection.abort()
-            await self._connection.wait_closed()
+            with contextlib.suppress(TimeoutError):  # of a jump host that does not answer
+                async with asyncio.timeout(_FAREWELL):
+                    await self._connection.wait_closed()

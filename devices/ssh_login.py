@@ -9,7 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgeferry.devices.ssh_address import SshAddress
 from edgeferry.errors import DeviceError
@@ -22,6 +22,10 @@ _KEEPALIVE = 2
 """Seconds of silence after which the device is asked for a sign of life."""
 _UNANSWERED = 2
 """Signs of life it may owe; the next time round it is lost."""
+_HOST_KEYS = "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+rsa-sha2-512,rsa-sha2-256"
+"""Kinds of host keys, after those that are known of the host: one of another kind is a changed one,
+while asyncssh by itself would find no kind in common."""
 _USUAL_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
 
 
@@ -41,9 +45,14 @@ class KnownHosts:
 
     def __call__(self, host: str, addr: str, port: int | None) -> Any:
         """What asyncssh asks for once it has reached a host."""
-        found = self._hosts.match(host, addr, port)
-        self.knows = any(found)
-        return found
+        # Those known for the usual port are trusted on others too, but may rightly be different.
+        names = [f"[{name}]:{port}" if port else name for name in (host, addr) if name]
+        self.knows = any(self._keys(name) for name in names)
+        return self._hosts.match(host, addr, port)
+
+    def _keys(self, name: str) -> list[Any]:
+        keys, _, revoked, *_ = self._hosts.match(name, "", None)
+        return [*keys, *revoked]
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,13 @@ class _Attempt:
         """The error for the user."""
         import asyncssh
 
-        if isinstance(error, asyncssh.HostKeyNotVerifiable | asyncssh.KeyExchangeFailed):
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return self._host_key_error(error)
         if isinstance(error, asyncssh.PermissionDenied):
             return DeviceError(
                 f"{self.name} lets {self.user} in with none of the keys at hand",
-                f"ssh-copy-id, or: {self.address.command}; ssh-agent opens keys with a passphrase",
+                "Send one with ssh-copy-id; one with a passphrase has to be in ssh-agent. "
+                f"Try: {self.address.command}",
             )
         return DeviceError(f"{self.name} cannot be reached: {self._reason(error)}", self._remedy)
 
@@ -94,7 +104,7 @@ class _Attempt:
 
     @property
     def _remedy(self) -> str:
-        return f"Is it on, with an SSH server, and does this work: {self.address.command}"
+        return f"Is it on, does it run an SSH server, and does this work: {self.address.command}"
 
     def _host_key_error(self, error: Exception) -> DeviceError:
         """Tell a host never seen from one that has another key than before."""
@@ -105,12 +115,12 @@ class _Attempt:
                 f"Only if you know why: {self._forget}; then as for a new host: "
                 f"{self.address.command}",
             )
-        if self.host not in str(error):  # a jump host's key, or no common algorithm
+        if self.host not in str(error):  # it is a jump host's key
             return DeviceError(f"{self.name} cannot be reached: {error}", self._remedy)
         return DeviceError(
             f"the host key of {self.name} ({self.host}) is not known here",
             f"Connect once and compare its fingerprint: {self.address.command}; "
-            f"or fetch it: ssh-keyscan -p {self.port} {self.host}",
+            f"or add to known_hosts what this tells: ssh-keyscan -p {self.port} {self.host}",
         )
 
     @property
@@ -137,11 +147,11 @@ async def log_in(name: str, address: SshAddress) -> SSHClientConnection:
             host=address.host,
             port=address.port or (),
             username=address.user or (),
+            config=(),  # ~/.ssh/config
             keepalive_interval=_KEEPALIVE,
             keepalive_count_max=_UNANSWERED,
-            connect_timeout=SECONDS_TO_CONNECT,
         )
-        files = options.known_hosts or ()
+        files = cast(Sequence[str], options.known_hosts or ())
         known = KnownHosts(files or _USUAL_FILES)
     except (OSError, ValueError) as error:
         problem = f"the settings for {name} in ~/.ssh cannot be used: {_first_line(error)}"
@@ -150,7 +160,11 @@ async def log_in(name: str, address: SshAddress) -> SSHClientConnection:
     try:
         async with asyncio.timeout(SECONDS_TO_CONNECT):
             return await asyncssh.connect(
-                address.host, address.port or (), options=options, known_hosts=known
+                address.host,
+                address.port or (),
+                options=options,
+                known_hosts=known,
+                server_host_key_algs=options.config.get("HostKeyAlgorithms") or _HOST_KEYS,
             )
     except (asyncssh.Error, OSError, ValueError) as error:
         raise attempt.explain(error) from error

@@ -1,5 +1,6 @@
 """OpenVINO and ONNX files in OpenVINO."""
 
+import platform
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.runtimes.operations import kind_of, precision_of
 from edgeferry.telemetry import disable_telemetry
 
+_ARM = ("aarch64", "arm64")
 _VIRTUAL_DEVICES = ("AUTO", "BATCH", "HETERO", "MULTI")
 
 
@@ -31,7 +33,7 @@ class OpenvinoRuntime(Runtime):
         self._device = self._checked_device(core.available_devices)
         model = core.read_model(self.path)
         self._kinds = dict(_original_kinds(model))
-        self._compiled = core.compile_model(model, self._device, self._settings())
+        self._compiled = self._compile(core, model)
         self._requests = threading.local()
 
     def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
@@ -45,6 +47,20 @@ class OpenvinoRuntime(Runtime):
 
     def _close(self) -> None:
         del self._requests, self._compiled
+
+    def _compile(self, core: Any, model: Any) -> Any:
+        """Compile; int8 as float on ARM processors for which OpenVINO has no int8 kernels.
+
+        Without dot products (Cortex-A53, Cortex-A72) it refuses some int8 convolutions outright
+        (2026.4.1: "object is not initialized").
+        """
+        try:
+            return core.compile_model(model, self._device, self._settings())
+        except RuntimeError:
+            if platform.machine() not in _ARM:
+                raise
+            as_float = {**self._settings(), "LP_TRANSFORMS_MODE": False}
+            return core.compile_model(model, self._device, as_float)
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
