@@ -53,5 +53,5 @@ def demo(
 
     with session(json, debug) as progress:
         report = run_demo(output, progress)
-    shown = [summary_table(report.results), *report.verdicts]
-    deliver(report.document(), json, shown, report.warnings, report.failures)
+    table, document = summary_table(report.results), report.document()
+    deliver(document, json, (table, *report.verdicts), report.warnings, report.failures)

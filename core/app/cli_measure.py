@@ -107,7 +107,7 @@ def benchmark(
     from edgeferry.app.benchmark_options import BenchmarkOptions, read_duration, read_settings
     from edgeferry.app.cli_session import deliver, session
     from edgeferry.app.journal import Journal, journal_path, read_earlier
-    from edgeferry.app.tables import latency_table, verdict_table
+    from edgeferry.app.tables import benchmark_report
     from edgeferry.app.verdict import Budget
 
     options = BenchmarkOptions(
@@ -127,6 +127,4 @@ def benchmark(
     earlier = read_earlier(path, options.asked()) if resume else None
     with session(json, debug) as progress:
         report = run_benchmark(artifacts, options, progress, Journal(path), earlier)
-    shown = [latency_table(report.results), *map(verdict_table, report.verdicts)]
-    shown += [verdict.sentence for verdict in report.verdicts]
-    deliver(report.document(), json, shown, report.warnings, report.failures)
+    deliver(report.document(), json, benchmark_report(report), report.warnings, report.failures)

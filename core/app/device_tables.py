@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from edgeferry.devices.device import DeviceSettings
     from edgeferry.devices.profile import Note, Profile, System
 
+_TOLD = (
+    "system",
+    "architecture",
+    "board",
+    "processor",
+    "physical_cores",
+    "memory_mb",
+    "available_mb",
+    "governor",
+    "temperature_c",
+    "load_average",
+    "python",
+)
+"""The first things to know of a machine."""
 _RECIPES = {"arm": "s8/s8 (arm)", "x86": "u8/s8 (x86)"}
 
 
@@ -80,9 +94,7 @@ def profile_tables(profile: Profile) -> list[Table]:
 def check_table(check: DeviceCheck) -> Table:
     """What a device said of itself."""
     table = _table("fact", "value", title=check.settings.name)
-    told = ("system", "architecture", "board", "processor", "physical_cores", "memory_mb")
-    told = (*told, "available_mb", "governor", "temperature_c", "load_average", "python")
-    for name in told:
+    for name in _TOLD:
         value = check.facts.get(name)
         table.add_row(name, MISSING if value is None else str(value))
     table.add_row("isa", " ".join(check.facts.get("isa") or ()) or MISSING)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from edgeferry.app.answers import Answers
+    from edgeferry.app.benchmark import BenchmarkReport
     from edgeferry.app.bundle import BundleReport
     from edgeferry.app.doctor import Diagnosis
     from edgeferry.app.export import ExportReport
@@ -77,6 +78,15 @@ def accuracy_table(results: Iterable[Result]) -> Table:
     """What ``evaluate`` shows."""
     sqnr = ("SQNR dB", _number("sqnr_db", "{:.1f}"))
     return _table(results, _ARTIFACT, _PRECISION, _RUNTIME, _SIZE, *_ACCURACY, sqnr)
+
+
+def benchmark_report(report: BenchmarkReport) -> list[RenderableType]:
+    """What ``benchmark`` shows: figures, rankings, and the verdicts in plain words."""
+    return [
+        latency_table(report.results),
+        *map(verdict_table, report.verdicts),
+        *(verdict.sentence for verdict in report.verdicts),
+    ]
 
 
 def latency_table(results: Sequence[Result]) -> Table:
