@@ -22,7 +22,8 @@ def control_groups(root: Path, controller: str) -> Iterator[Path]:
     mounts = {"": "sys/fs/cgroup", controller: f"sys/fs/cgroup/{controller}"}
     told = read_text(root / "proc/self/cgroup") or f"0::/\n0:{controller}:/"
     for line in told.splitlines():
-        _, controllers, group = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, _, group = rest.partition(":")
         for each in controllers.split(","):
             if each in mounts:
                 relative = Path(group.lstrip("/"))

@@ -41,9 +41,9 @@ def _siblings(root: Path, cpu: int) -> str:
 
 def _quotas(root: Path) -> Iterator[int]:
     for folder in control_groups(root, "cpu"):
-        quota, period = read_text(folder / "cpu.max").split() or ("max", "1")
-        if quota == "max":
-            quota = read_text(folder / "cpu.cfs_quota_us") or "-1"
-            period = read_text(folder / "cpu.cfs_period_us") or "1"
-        if int(quota) > 0:
+        quota, _, period = read_text(folder / "cpu.max").partition(" ")
+        if quota in ("", "max"):
+            quota = read_text(folder / "cpu.cfs_quota_us")
+            period = read_text(folder / "cpu.cfs_period_us")
+        if quota.isdecimal() and period.isdecimal() and int(quota) and int(period):
             yield math.ceil(int(quota) / int(period))

@@ -7,9 +7,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from edgeferry.closing import Closing
 from edgeferry.devices.device import Command, Completed, Device
 from edgeferry.devices.job import Event, Job, read_event
 from edgeferry.devices.own_wheel import write_own_wheel
@@ -23,7 +23,7 @@ _SLOW, _STARTING = 4, 90
 """Times the planned time that a job may take, and seconds for starting each process of it."""
 
 
-class AgentClient:
+class AgentClient(Closing):
     """An agent on a device; a context manager, since it keeps what it sends in a folder.
 
     Args:
@@ -35,15 +35,8 @@ class AgentClient:
         self._folder = tempfile.TemporaryDirectory(prefix="edgeferry-")
         self._environment: Mapping[str, str] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Remove what was kept to be sent."""
         self._folder.cleanup()
 
     def prepare(self) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from edgeferry.devices.agent_client import AgentClient
 from edgeferry.devices.device import Device
@@ -12,11 +12,10 @@ from edgeferry.devices.phone_client import PhoneClient
 
 
 class Client(Protocol):
-    """What has jobs done on a device; a context manager."""
+    """What has jobs done on a device."""
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None: ...
+    def close(self) -> None:
+        """Give back what is held."""
 
     def prepare(self) -> object:
         """See that it can begin."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
+from edgeferry.closing import Closing
 from edgeferry.errors import DeviceError
 from edgeferry.files import sha256_of
 
@@ -44,7 +44,7 @@ class Completed:
     """How a command ended.
 
     Attributes:
-        code: Its exit code.
+        code: Its exit code; 128 and the signal for one that a signal ended.
         stdout: What it printed; empty where a listener took the lines.
         stderr: What it complained of.
     """
@@ -73,7 +73,7 @@ class Command:
         return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-class Device(ABC):
+class Device(Closing):
     """A machine that runs commands and holds files, in one folder of its own.
 
     Commands run in that folder, so the name of a pushed file is also its path for them. The
@@ -205,17 +205,6 @@ class Device(ABC):
 
     @abstractmethod
     def _pull(self, name: str, destination: Path) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _inside(name: str) -> str:

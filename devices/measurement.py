@@ -100,7 +100,7 @@ class Slice:
         pictures: Nanoseconds of each whole prediction, picture file to label.
         seconds: When it was over, since the first turn began.
         temperature_c: The processor's, right after; None where no sensor tells.
-        clock_mhz: The processors' median clock, right after; likewise.
+        clock_mhz: Clock of the fastest processor, right after; likewise.
         throttled: Raspberry Pi's throttling word, right after; likewise.
         joules: Energy of the machine during the inferences; likewise.
     """

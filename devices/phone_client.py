@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from edgeferry.closing import Closing
 from edgeferry.devices.agent import Agent
 from edgeferry.devices.android_facts import android_facts
 from edgeferry.devices.benchmark_model import BenchmarkModel, PhoneTiming
@@ -25,7 +25,7 @@ _NOWHERE = Path("/nonexistent")
 """The sensors of this machine tell nothing of the phone."""
 
 
-class PhoneClient:
+class PhoneClient(Closing):
     """A device that ``benchmark_model`` measures on.
 
     Args:
@@ -36,15 +36,7 @@ class PhoneClient:
         self._device = device
         self._cores = 1
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """There is nothing to give back."""
 
     def prepare(self) -> None:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from edgeferry.devices.processor import clock_folder, clock_now
 from edgeferry.devices.temperature import celsius, processor_zones
@@ -21,7 +20,8 @@ class Reading:
 
     Attributes:
         temperature_c: The processor's hottest zone, degrees Celsius.
-        clock_mhz: Median current clock of the processors that this process may use.
+        clock_mhz: Clock of the fastest of the processors that this process may use: those that
+            idle may be slow.
         throttled: Raspberry Pi's throttling word. Where the kernel does not tell it,
             ``vcgencmd`` does, and the word is up to ``PROGRAM_EVERY`` seconds old.
     """
@@ -53,7 +53,7 @@ class Sensors:
         clocks = _known(map(clock_now, self._clock_folders))
         return Reading(
             max(_known(map(celsius, self._zones)), default=None),
-            median(clocks) if clocks else None,
+            max(clocks, default=None),
             self._throttled(),
         )
 

@@ -1,6 +1,6 @@
 """The one contract that every inference engine is driven through."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeferry.closing import Closing
 from edgeferry.contract import Contract
 from edgeferry.errors import EdgeferryError, EngineError, ImageError, UsageError
 from edgeferry.threads import physical_cores
@@ -103,7 +104,7 @@ class Description:
 WEIGHTED_KINDS = frozenset({"Conv", "DepthwiseConv", "MatMul"})
 
 
-class Runtime(ABC):
+class Runtime(Closing):
     """An engine with one artifact open in it.
 
     The public methods do the checking; an adapter fills in ``_open``, ``_infer``, ``_close``
@@ -182,14 +183,6 @@ class Runtime(ABC):
 
     def __enter__(self) -> Self:
         return self.open()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _setting(self, name: str) -> str:
         """What a setting is set to."""

@@ -5,13 +5,13 @@ from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.artifact import open_artifact, require_contract
+from edgeferry.closing import Closing
 from edgeferry.contract import Contract
 from edgeferry.errors import UsageError
 from edgeferry.runtimes.base import Description, Execution, Runtime, RuntimeOptions
@@ -60,7 +60,7 @@ def load(
     return Predictor(engine(artifact.path, contract, options).open())
 
 
-class Predictor:
+class Predictor(Closing):
     """Pictures in, predictions out; safe to share between threads.
 
     A picture is a path, the bytes of an image file, a PIL image, or an array ``[H, W, C]``.
@@ -132,17 +132,6 @@ class Predictor:
         """Give back what the engine holds."""
         with self._guard:
             self._runtime.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _predict_batch(self, pictures: Any, top_k: int, color: Color) -> list[list[Prediction]]:
         if top_k < 1:

@@ -26,10 +26,10 @@ def bundle(
 ) -> None:
     """Pack an artifact with all that a device needs to run it."""
     from edgeferry.app.benchmark_options import read_settings
+    from edgeferry.app.benchmark_tables import bundle_facts
     from edgeferry.app.bundle import BundleOptions
     from edgeferry.app.bundle import bundle as make_bundle
     from edgeferry.app.cli_session import deliver, session
-    from edgeferry.app.tables import bundle_facts
 
     settings = dict(read_settings(engine_setting or []))
     options = BundleOptions(device, runtime, python, threads, settings, offline)

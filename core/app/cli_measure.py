@@ -105,9 +105,9 @@ def benchmark(
     """Measure latency and memory, on this machine or on devices."""
     from edgeferry.app.benchmark import benchmark as run_benchmark
     from edgeferry.app.benchmark_options import BenchmarkOptions, read_duration, read_settings
+    from edgeferry.app.benchmark_tables import benchmark_report
     from edgeferry.app.cli_session import deliver, session
     from edgeferry.app.journal import Journal, journal_path, read_earlier
-    from edgeferry.app.tables import benchmark_report
     from edgeferry.app.verdict import Budget
 
     options = BenchmarkOptions(

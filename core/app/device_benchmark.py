@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class DeviceBenchmark:
     def run(self) -> None:
         """Measure what is not yet known; an error of the device ends it and is kept."""
         try:
-            with client_for(self.device) as client:
+            with closing(client_for(self.device)) as client:
                 client.prepare()
                 for run in self._runs:
                     self._measure(client, run)

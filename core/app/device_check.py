@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ def check_device(settings: DeviceSettings) -> DeviceCheck:
     Raises:
         DeviceError: If it cannot be reached, or has nothing that can measure.
     """
-    with open_device(settings) as device, client_for(device) as client:
+    with open_device(settings) as device, closing(client_for(device)) as client:
         client.prepare()
         facts = client.facts()
         packages = facts.get("packages") or {}

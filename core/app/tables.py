@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +13,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from edgeferry.app.answers import Answers
-    from edgeferry.app.benchmark import BenchmarkReport
-    from edgeferry.app.bundle import BundleReport
     from edgeferry.app.doctor import Diagnosis
     from edgeferry.app.export import ExportReport
     from edgeferry.app.inspection import Inspection
-    from edgeferry.app.verdict import Verdict
 
 Cell = Callable[[Result], str]
 
 MISSING = "–"
 
 
-def _number(key: str, form: str = "{:.2f}") -> Cell:
+def number(key: str, form: str = "{:.2f}") -> Cell:
+    """A cell that shows what is under a key."""
+
     def cell(result: Result) -> str:
         value = _value(result, key)
         return MISSING if value is None else form.format(value)
@@ -48,99 +47,49 @@ def _size(result: Result) -> str:
     return MISSING if result.size_bytes is None else f"{result.size_bytes / 2**20:.1f}"
 
 
-_ARTIFACT = ("artifact", _number("artifact", "{}"))
-_PRECISION = ("precision", _number("precision", "{}"))
-_RUNTIME = ("engine", _number("runtime", "{}"))
-_EXECUTED = ("executed", _number("executed", "{}"))
-_SIZE = ("MiB", _size)
-_ACCURACY = (
+ARTIFACT = ("artifact", number("artifact", "{}"))
+PRECISION = ("precision", number("precision", "{}"))
+RUNTIME = ("engine", number("runtime", "{}"))
+EXECUTED = ("executed", number("executed", "{}"))
+SIZE = ("MiB", _size)
+ACCURACY = (
     ("top-1 % [95 %]", _with_interval("top1", "{:.2f}")),
-    ("top-5 %", _number("top5")),
-    ("agree %", _number("agreement")),
-    ("KL", _number("kl", "{:.4f}")),
+    ("top-5 %", number("top5")),
+    ("agree %", number("agreement")),
+    ("KL", number("kl", "{:.4f}")),
 )
-_LATENCY = (
-    ("p50 ms", _number("p50_ms")),
-    ("p90", _number("p90_ms")),
-    ("p99", _number("p99_ms")),
+LATENCY = (
+    ("p50 ms", number("p50_ms")),
+    ("p90", number("p90_ms")),
+    ("p99", number("p99_ms")),
     ("of fp32 [95 %]", _with_interval("ratio_to_fp32", "{:.2f}")),
 )
-_COSTS = (
-    ("images/s", _number("throughput", "{:.0f}")),
-    ("load ms", _number("load_ms", "{:.0f}")),
-    ("first ms", _number("first_ms", "{:.1f}")),
-    ("peak MiB", _number("peak_rss_mb", "{:.0f}")),
+COSTS = (
+    ("images/s", number("throughput", "{:.0f}")),
+    ("load ms", number("load_ms", "{:.0f}")),
+    ("first ms", number("first_ms", "{:.1f}")),
+    ("peak MiB", number("peak_rss_mb", "{:.0f}")),
 )
-_LEFT = {"device", "doubtful", "artifact", "precision", "engine", "executed"}
+LEFT = {"device", "doubtful", "artifact", "precision", "engine", "executed"}
 
 
 def accuracy_table(results: Iterable[Result]) -> Table:
     """What ``evaluate`` shows."""
-    sqnr = ("SQNR dB", _number("sqnr_db", "{:.1f}"))
-    return _table(results, _ARTIFACT, _PRECISION, _RUNTIME, _SIZE, *_ACCURACY, sqnr)
-
-
-def benchmark_report(report: BenchmarkReport) -> list[RenderableType]:
-    """What ``benchmark`` shows: figures, rankings, and the verdicts in plain words."""
-    return [
-        latency_table(report.results),
-        *map(verdict_table, report.verdicts),
-        *(verdict.sentence for verdict in report.verdicts),
-    ]
-
-
-def latency_table(results: Sequence[Result]) -> Table:
-    """What ``benchmark`` measured; columns that would be the same or empty are left out."""
-    several = len({result.extra["device"] for result in results}) > 1
-    place = (("device", _number("device", "{}")),) if several else ()
-    sustained = any(result.extra["sustained"] for result in results)
-    curve = (("last min of first", _last_to_first),) if sustained else ()
-    doubt = (("doubtful", _marks),) if any(result.extra["marks"] for result in results) else ()
-    whole = ("picture ms", _number("end_to_end_p50_ms"))
-    columns = (_ARTIFACT, _RUNTIME, _EXECUTED, _SIZE, *_LATENCY, whole, *_COSTS)
-    return _table(results, *place, *columns, *curve, *doubt)
-
-
-def verdict_table(verdict: Verdict) -> Table:
-    """The ranking of one device."""
-    table = _empty("", "ship", "engine", "threads", "p50 ms", "peak MiB", "accuracy", "why not")
-    for number, each in enumerate(verdict.ranking, 1):
-        result = each.result
-        doubts = f"doubtful: {', '.join(each.doubts)}" if each.doubts else ""
-        table.add_row(
-            str(number),
-            result.artifact,
-            result.runtime,
-            str(result.extra["threads"]),
-            _number("p50_ms")(result),
-            _number("peak_rss_mb", "{:.0f}")(result),
-            str(each.accuracy or "unknown"),
-            "; ".join([*each.reasons, *filter(None, [doubts])]),
-        )
-    return table
-
-
-def _last_to_first(result: Result) -> str:
-    sustained = result.extra["sustained"]
-    ratio = sustained and sustained["last_to_first"]
-    return f"{ratio:.2f}" if ratio else MISSING
-
-
-def _marks(result: Result) -> str:
-    return ", ".join(mark["name"] for mark in result.extra["marks"])
+    sqnr = ("SQNR dB", number("sqnr_db", "{:.1f}"))
+    return table_of(results, ARTIFACT, PRECISION, RUNTIME, SIZE, *ACCURACY, sqnr)
 
 
 def summary_table(results: Iterable[Result]) -> Table:
     """What ``demo`` shows: accuracy and latency side by side."""
-    return _table(results, _ARTIFACT, _EXECUTED, _SIZE, *_ACCURACY, *_LATENCY)
+    return table_of(results, ARTIFACT, EXECUTED, SIZE, *ACCURACY, *LATENCY)
 
 
 def export_table(report: ExportReport) -> Table:
     """What ``export`` shows."""
     from edgeferry.app.summaries import export_results
 
-    seconds = ("seconds", _number("seconds", "{:.1f}"))
-    table = _table(export_results(report), _ARTIFACT, _PRECISION, _SIZE, seconds)
+    seconds = ("seconds", number("seconds", "{:.1f}"))
+    table = table_of(export_results(report), ARTIFACT, PRECISION, SIZE, seconds)
     if report.source_top1 is not None:
         table.caption = (
             f"source model: {report.source_top1:.1f} % of the labeled calibration pictures right"
@@ -150,7 +99,7 @@ def export_table(report: ExportReport) -> Table:
 
 def answers_table(answers: Answers) -> Table:
     """What ``predict`` shows."""
-    table = _empty("picture", "label", "class", "score")
+    table = empty_table("picture", "label", "class", "score")
     for picture, predictions in answers.predictions.items():
         names = [Path(picture).name, *[""] * (len(predictions) - 1)]
         for name, each in zip(names, predictions, strict=True):
@@ -159,31 +108,17 @@ def answers_table(answers: Answers) -> Table:
     return table
 
 
-def bundle_facts(report: BundleReport) -> Table:
-    """What ``bundle`` shows."""
-    about, folder = report.about, report.artifact.path.stem
-    facts = {
-        "bundle": str(report.path),
-        "size": f"{report.path.stat().st_size / 2**20:.1f} MiB in {len(report.files)} files",
-        "for": f"{about['device']}, Python {about['python']} ({about['system']})",
-        "engine": f"{about['runtime']}: {', '.join(about['requirements'])}",
-        "network": "not needed" if about["offline"] else "needed once, for run.py --setup",
-        "there": f"unpack it, then: python3 {folder}/run.py --setup",
-    }
-    return _facts(facts)
-
-
 def inspection_tables(inspection: Inspection, layers: bool) -> list[RenderableType]:
     """What ``inspect`` shows."""
-    shown: list[RenderableType] = [_facts(_inspection_facts(inspection))]
+    shown: list[RenderableType] = [facts_table(_inspection_facts(inspection))]
     if inspection.description is None:
         return shown
-    table = _empty("count", "operation", "precision", "fused")
+    table = empty_table("count", "operation", "precision", "fused")
     for row in inspection.description.ops():
         table.add_row(str(row["count"]), row["op"], row["precision"], "yes" if row["fused"] else "")
     shown.append(table)
     if layers:
-        listed = _empty("operation", "type", "precision", "fused into it")
+        listed = empty_table("operation", "type", "precision", "fused into it")
         for each in inspection.description.operations:
             listed.add_row(each.name, each.type, each.precision, ", ".join(each.fused))
         shown.append(listed)
@@ -199,16 +134,16 @@ def diagnosis_tables(diagnosis: Diagnosis) -> list[RenderableType]:
         "physical cores": f"{diagnosis.cores} (the default number of threads)",
         **{f"telemetry of {name}": state for name, state in diagnosis.telemetry.items()},
     }
-    engines = _empty("engine", "runs", "devices here", "to get it")
+    engines = empty_table("engine", "runs", "devices here", "to get it")
     for engine in diagnosis.engines:
         engines.add_row(
             engine.name, ", ".join(engine.formats), ", ".join(engine.devices), engine.remedy
         )
-    extras = _empty("extra", "packages", "to get it")
+    extras = empty_table("extra", "packages", "to get it")
     for extra in diagnosis.extras:
         packages = [f"{name} {found or 'MISSING'}" for name, found in extra.packages.items()]
         extras.add_row(extra.name, ", ".join(packages), extra.remedy)
-    return [_facts(facts), engines, extras]
+    return [facts_table(facts), engines, extras]
 
 
 def _inspection_facts(inspection: Inspection) -> Mapping[str, str]:
@@ -254,23 +189,26 @@ def _value(result: Result, key: str) -> Any:
     return result.extra[key] if key in result.extra else getattr(result, key, None)
 
 
-def _table(results: Iterable[Result], *columns: tuple[str, Cell]) -> Table:
-    table = _empty(*(title for title, _ in columns))
+def table_of(results: Iterable[Result], *columns: tuple[str, Cell]) -> Table:
+    """One row for each result, one cell for each column."""
+    table = empty_table(*(title for title, _ in columns))
     for column in table.columns:
-        column.justify = "left" if column.header in _LEFT else "right"
+        column.justify = "left" if column.header in LEFT else "right"
     for result in results:
         table.add_row(*(cell(result) for _, cell in columns))
     return table
 
 
-def _empty(*titles: str) -> Table:
+def empty_table(*titles: str) -> Table:
+    """A table without rows."""
     from rich import box
     from rich.table import Table
 
     return Table(*titles, box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def _facts(facts: Mapping[str, str]) -> Table:
+def facts_table(facts: Mapping[str, str]) -> Table:
+    """Names and what they stand for, without lines."""
     from rich.table import Table
 
     table = Table.grid("name", "value", padding=(0, 2))
