@@ -52,14 +52,13 @@ def latency_table(results: Sequence[Result]) -> Table:
 
 def verdict_table(verdict: Verdict) -> Table:
     """The ranking of one device."""
-    table = empty_table(
-        "", "ship", "engine", "threads", "p50 ms", "peak MiB", "accuracy", "why not"
-    )
-    for number, each in enumerate(verdict.ranking, 1):
+    titles = ("ship", "engine", "threads", "p50 ms", "peak MiB", "accuracy", "why not")
+    table = empty_table("", *titles)
+    for rank, each in enumerate(verdict.ranking, 1):
         result = each.result
         doubts = f"doubtful: {', '.join(each.doubts)}" if each.doubts else ""
         table.add_row(
-            str(number),
+            str(rank),
             result.artifact,
             result.runtime,
             str(result.extra["threads"]),
