@@ -19,7 +19,7 @@ from edgeferry.devices.processes import die_with_parent
 from edgeferry.devices.rounds import Instruments, measure_group
 from edgeferry.devices.tuning import candidates, tune
 from edgeferry.devices.worker_process import WorkerInside, WorkerProcess
-from edgeferry.errors import EdgeferryError, described_error
+from edgeferry.errors import DeviceLostError, EdgeferryError, described_error
 from edgeferry.streams import private_stdout
 
 Tell = Callable[[Event], None]
@@ -80,6 +80,8 @@ class Agent:
         for number, trial in enumerate(self._job.trials):
             try:
                 found.append((self._tuned(trial, number) if self._job.tune else trial, number))
+            except DeviceLostError:
+                raise
             except EdgeferryError as error:
                 self._tell(Event("failed", number, {"error": described_error(error, "tuning")}))
         return found

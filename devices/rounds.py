@@ -15,7 +15,7 @@ from edgeferry.devices.machine import MIB, available_memory
 from edgeferry.devices.measurement import Measurement, Plan, Run, Slice, Trial
 from edgeferry.devices.sensors import Sensors
 from edgeferry.devices.worker_process import WorkerProcess
-from edgeferry.errors import EdgeferryError
+from edgeferry.errors import DeviceLostError, EdgeferryError
 
 Taken = Callable[[Trial, int, Slice], None]
 """Told of each turn: whose, the round's number, and what came of it."""
@@ -72,6 +72,9 @@ def measure_group(
 
     Returns:
         Measurements in the order given, and the errors of those that failed.
+
+    Raises:
+        DeviceLostError: If what runs them is on a device that was lost.
     """
     started = time.monotonic()
     resident = fits(trials)
@@ -85,6 +88,8 @@ def measure_group(
                 continue
             try:
                 turn = member.take_turn(started, last=number == plan.rounds - 1)
+            except DeviceLostError:
+                raise
             except EdgeferryError as error:
                 failures[member.trial] = error
                 member.leave()

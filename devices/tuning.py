@@ -95,18 +95,26 @@ def _runtimes(trial: Trial) -> list[str]:
     if trial.runtime:
         return [trial.runtime]
     known = runtimes_for(open_artifact(trial.path).format)
-    installed = [name for name in known if not RUNTIMES.entry(name).missing()]
+    # TensorFlow's interpreter is for machines that export; no device would carry it.
+    installed = [
+        name
+        for name in known
+        if not (entry := RUNTIMES.entry(name)).missing() and entry.extra != "export"
+    ]
     return installed or list(known[:1])
 
 
 def _settings(trial: Trial, runtime: str) -> Iterator[Settings]:
-    """Every combination of the engine's settings that the trial leaves open."""
+    """Every combination of the engine's settings that the trial leaves open.
+
+    What is usual is not named: it needs no setting.
+    """
     fixed = dict(trial.settings)
     known = RUNTIMES.load(runtime).settings
     choices = [
-        [(name, value) for value in ([fixed[name]] if name in fixed else values)]
+        [None, *((name, value) for value in values[1:])]
         for name, values in known.items()
+        if name not in fixed
     ]
-    unknown = tuple(pair for pair in trial.settings if pair[0] not in known)
     for chosen in product(*choices):
-        yield (*chosen, *unknown)
+        yield (*trial.settings, *filter(None, chosen))

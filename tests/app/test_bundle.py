@@ -224,7 +224,9 @@ def test_without_anything_to_do_it_shows_its_help(root):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="this Python is not the one that bundles are for")
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="this Python is not the one that bundles are for"
+)
 @pytest.mark.parametrize("name", ["int8.tflite", "int8.onnx", "int8.xml"])
 def test_it_installs_without_network_and_answers_as_here(exported, tmp_path, name):
     import platform
