@@ -5,9 +5,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from edgeferry.errors import OutputError
+
+_UMASK = Lock()
 
 
 @contextmanager
@@ -25,7 +29,9 @@ def atomic_path(destination: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        with _UMASK:
+            mask = _umask()
+        temporary.chmod(0o666 & ~mask)
         temporary.replace(destination)
     except OSError as error:
         raise OutputError(f"cannot write {destination}: {error.strerror or error}") from error
@@ -45,7 +51,9 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@cache
 def _umask() -> int:
+    """The process's mask, read once: reading it means setting it for a moment."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

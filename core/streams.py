@@ -14,6 +14,11 @@ def private_stdout() -> IO[str]:
     return private
 
 
+def printable(text: str) -> str:
+    """A text whose control characters, which could disturb a terminal, are replaced."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
 def last_line(stream: IO[str]) -> str:
     """The last line of a seekable stream that is not blank: what a dead process said last."""
     stream.seek(0)

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, ClassVar
+from typing import ClassVar
 
 from edgeferry.devices.adb_client import ANSWER, AdbClient
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
 from edgeferry.devices.guard import GRACE, NO_FOLDER, TIME_UP, guarded
-from edgeferry.devices.lines import LineReader
+from edgeferry.devices.lines import Heard, end_of, lines_of
 from edgeferry.errors import DeviceError, DeviceLostError, TimeLimitError
 from edgeferry.files import atomic_path
 
 _FOLDER = "/data/local/tmp/edgeferry"
 _MARGIN = GRACE + 4
 """Seconds that a device has, once a command's time is up, to end it and say so."""
-_CHUNK = 1 << 16
 
 
 class AdbDevice(Device):
@@ -61,14 +58,13 @@ class AdbDevice(Device):
         self._connect()
         mark = secrets.token_hex(8)
         line = guarded(command, self._folder, f"echo {mark} $code,")
-        heard: list[str] = []
+        heard = Heard()
         began = time.monotonic()
         with tempfile.TemporaryFile() as complaints:
             with self._adb.started("shell", line, stderr=complaints) as process:
                 code = _followed(process, mark, listen or heard.append, command.time_limit)
             took = time.monotonic() - began
-            complaints.seek(0)
-            stderr = complaints.read().decode(errors="replace")
+            stderr = end_of(complaints)
         if code is None and process.returncode == NO_FOLDER:
             raise DeviceError(f"{self.name} cannot use the folder {self._folder}: {_last(stderr)}")
         if code is None:
@@ -77,7 +73,7 @@ class AdbDevice(Device):
             raise TimeLimitError(
                 f"{command} took more than {command.time_limit:g} s on {self.name}"
             )
-        return Completed(code, "".join(f"{each}\n" for each in heard), stderr)
+        return Completed(code, heard.text(), stderr)
 
     def _push(self, source: Path, name: str) -> None:
         temporary = f"{name}.{secrets.token_hex(4)}.part"
@@ -176,8 +172,8 @@ def _followed(
 
 def _listen(process: subprocess.Popen[bytes], mark: str, tell: Listener) -> int | None:
     assert process.stdout is not None
-    ending = re.compile(rf"(.*){mark} (\d+),")
-    for line in _lines(process.stdout):
+    ending = re.compile(rf"(.*){mark} (\d{{1,3}}),")
+    for line in lines_of(process.stdout):
         match = ending.fullmatch(line)
         if match is None:
             tell(line)
@@ -186,13 +182,6 @@ def _listen(process: subprocess.Popen[bytes], mark: str, tell: Listener) -> int 
             tell(match[1])
         return int(match[2])
     return None
-
-
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    reader = LineReader()
-    while data := os.read(stream.fileno(), _CHUNK):
-        yield from reader.feed(data)
-    yield from reader.feed(b"", final=True)
 
 
 def _last(text: str) -> str:

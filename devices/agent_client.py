@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -14,13 +13,15 @@ from edgeferry.devices.device import Command, Completed, Device
 from edgeferry.devices.job import Event, Job, read_event
 from edgeferry.devices.own_wheel import write_own_wheel
 from edgeferry.errors import DeviceError
+from edgeferry.streams import printable
 
 OLDEST_PYTHON = (3, 11)
 _FACTS = 30
 """Seconds for the facts of a slow board."""
 _MODULE = "edgeferry.devices"
-_SLOW, _STARTING = 4, 90
-"""Times the planned time that a job may take, and seconds for starting each process of it."""
+_SLOW, _STARTING, _WAYS = 4, 60, 64
+"""Times the planned time that a job may take; seconds for starting a process on a slow board with
+little memory, where each round starts its own; processes that tuning may start."""
 
 
 class AgentClient(Closing):
@@ -52,7 +53,8 @@ class AgentClient(Closing):
             return {}  # this very Python has edgeferry
         if self._environment is None:
             self._check_python()
-            self._environment = {"PYTHONPATH": self._sent_wheel()}
+            # The folder holds what was sent; Python shall not take modules from it.
+            self._environment = {"PYTHONPATH": self._sent_wheel(), "PYTHONSAFEPATH": "1"}
         return self._environment
 
     def facts(self) -> dict[str, Any]:
@@ -62,10 +64,11 @@ class AgentClient(Closing):
             DeviceError: If it cannot be reached or has no usable Python.
         """
         ended = self._python("-m", f"{_MODULE}.machine", time_limit=_FACTS)
-        try:
-            return dict(json.loads(ended.stdout.strip().splitlines()[-1]))
-        except (ValueError, IndexError, TypeError) as error:
-            raise self._failed("told no facts", ended) from error
+        for line in reversed(ended.stdout.splitlines()):
+            event = read_event(f'{{"event": "facts", "facts": {line}}}')
+            if event is not None and isinstance(event.content["facts"], dict):
+                return dict(event.content["facts"])
+        raise self._failed("told no facts", ended)
 
     def measure(self, job: Job, hear: Callable[[Event], None]) -> None:
         """Have a job done.
@@ -130,7 +133,7 @@ class AgentClient(Closing):
 
     def _failed(self, what: str, ended: Completed) -> DeviceError:
         complaints = [line for line in ended.stderr.splitlines() if line.strip()]
-        last = complaints[-1].strip() if complaints else f"exit code {ended.code}"
+        last = printable(complaints[-1].strip()) if complaints else f"exit code {ended.code}"
         missing = last.startswith("ModuleNotFoundError")
         remedy = f"Install it for {self._device.python} there: pip install numpy pillow, an engine"
         return DeviceError(f"{self._device.name}: {what}: {last}", remedy if missing else "")
@@ -139,5 +142,5 @@ class AgentClient(Closing):
 def _time_limit(job: Job) -> float:
     """Seconds after which something must be wrong."""
     each = job.plan.seconds * (1 + job.plan.picture_share) + job.plan.warm_up + job.plan.sustained
-    tuning = 60 if job.tune else 0
-    return len(job.trials) * (_SLOW * (each + tuning) + _STARTING)
+    starts = 1 + job.plan.rounds + (_WAYS if job.tune else 0)
+    return len(job.trials) * (_SLOW * each + _STARTING * starts)

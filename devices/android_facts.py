@@ -97,7 +97,7 @@ def _own_facts(properties: Mapping[str, str], root: Path) -> dict[str, Any]:
         "abi": get("ro.product.cpu.abi"),
     }
     level = get("ro.build.version.sdk", "")
-    return {**own, "android_api": int(level) if level.isdecimal() else None}
+    return {**own, "android_api": int(level) if re.fullmatch(r"\d{1,3}", level) else None}
 
 
 def _numbers(ranges: str) -> Iterator[int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
+from edgeferry.devices.lines import Heard
 from edgeferry.devices.local_device import LocalDevice
 from edgeferry.devices.space import no_space
 from edgeferry.errors import DeviceLostError
@@ -45,7 +46,7 @@ class FakeDevice(LocalDevice):
         return super().digest(name)
 
     def _run(self, command: Command, listen: Listener | None) -> Completed:
-        heard: list[str] = []
+        heard = Heard()
         lines_left = self._lines_left
 
         def counted(line: str) -> None:
@@ -59,7 +60,7 @@ class FakeDevice(LocalDevice):
 
         self._check_there()
         completed = super()._run(command, counted)
-        return replace(completed, stdout="".join(f"{line}\n" for line in heard))
+        return replace(completed, stdout=heard.text())
 
     def _push(self, source: Path, name: str) -> None:
         self._check_there()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -46,6 +47,10 @@ class Job:
         return cls(trials, Plan(**data["plan"]), data["tune"], data["children"])
 
 
+_UNPRINTABLE = re.compile(r"\\u(?:00[01][0-9a-f]|007f|00[89][0-9a-f]|d[89a-f][0-9a-f]{2})", re.I)
+"""As JSON escapes them; line ends and tabs have escapes of their own."""
+
+
 @dataclass(frozen=True)
 class Event:
     """Something an agent tells.
@@ -66,12 +71,20 @@ class Event:
 
 
 def read_event(line: str) -> Event | None:
-    """An event from a line; None for whatever else the device prints."""
+    """An event from a line; None for whatever else the device prints.
+
+    Control characters and halves of surrogate pairs, which could disturb a terminal or a file,
+    become replacement characters.
+    """
     try:
-        data = json.loads(line)
-    except ValueError:
+        data = json.loads(_UNPRINTABLE.sub(r"\\ufffd", line), parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or not isinstance(data.get("event"), str):
         return None
     kind, trial = data.pop("event"), data.pop("trial", None)
     return Event(kind, trial, data)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")

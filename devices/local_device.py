@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
-from edgeferry.devices.lines import LineReader
+from edgeferry.devices.lines import Heard, end_of, lines_of
 from edgeferry.errors import DeviceError, DeviceLostError, OutputError, TimeLimitError
 from edgeferry.files import atomic_path, sha256_of
-
-_CHUNK = 1 << 16
 
 
 class LocalDevice(Device):
@@ -59,14 +57,14 @@ class LocalDevice(Device):
         if self._closed:
             raise DeviceLostError(f"{self.name} is closed")
         with tempfile.TemporaryFile() as complaints, self._started(command, complaints) as process:
-            heard: list[str] = []
+            heard = Heard()
             over = threading.Event()
             timer = threading.Timer(command.time_limit, _end_late, (process, over))
             timer.start()
             threading.Thread(target=_end_leftovers, args=(process,), daemon=True).start()
             try:
                 assert process.stdout is not None
-                for line in _lines(process.stdout):
+                for line in lines_of(process.stdout):
                     (listen or heard.append)(line)
                 code = process.wait()
             finally:
@@ -77,9 +75,8 @@ class LocalDevice(Device):
                 )
             if self._closed:
                 raise DeviceLostError(f"{self.name} was closed while {command} ran on it")
-            complaints.seek(0)
-            stdout = "".join(f"{line}\n" for line in heard)
-            stderr = complaints.read().decode(errors="replace")
+            stdout = heard.text()
+            stderr = end_of(complaints)
             return Completed(_as_in_a_shell(code), stdout, stderr)
 
     @contextlib.contextmanager
@@ -127,13 +124,6 @@ class LocalDevice(Device):
             raise DeviceError(f"there is no file {name} on {self.name}")
         with atomic_path(destination) as temporary:
             shutil.copyfile(source, temporary)
-
-
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    reader = LineReader()
-    while data := os.read(stream.fileno(), _CHUNK):
-        yield from reader.feed(data)
-    yield from reader.feed(b"", final=True)
 
 
 def _end_late(process: subprocess.Popen[bytes], over: threading.Event) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -67,7 +68,8 @@ class LoopThread:
         finally:
             self._loop.close()
             for future in tuple(self._waited_for):  # done, but too late for the loop to tell
-                future.cancel()
+                with contextlib.suppress(InvalidStateError):
+                    future.set_exception(CancelledError())
 
     async def _stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()

@@ -6,6 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from edgeferry.devices.checked import (
+    finite,
+    finite_or_none,
+    nanoseconds,
+    operations,
+    text,
+    whole_number,
+)
 from edgeferry.runtimes.base import Execution, RuntimeOptions, Settings
 
 
@@ -115,9 +123,21 @@ class Slice:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Slice:
-        """Read what ``asdict`` gave, after a way through JSON."""
-        timings = {name: tuple(map(int, data[name])) for name in ("nanoseconds", "pictures")}
-        return cls(**{**data, **timings})
+        """Read what ``asdict`` gave, after a way through JSON.
+
+        Raises:
+            ValueError: If it was something else; or KeyError.
+        """
+        throttled = data["throttled"]
+        return cls(
+            nanoseconds=nanoseconds(data["nanoseconds"], least=1),
+            pictures=nanoseconds(data["pictures"], least=0),
+            seconds=finite(data["seconds"]),
+            temperature_c=finite_or_none(data["temperature_c"]),
+            clock_mhz=finite_or_none(data["clock_mhz"]),
+            throttled=None if throttled is None else whole_number(throttled),
+            joules=finite_or_none(data["joules"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +159,7 @@ class Run:
         ops: The executed graph, counted by kind and precision.
         resident: Whether its process stayed through all rounds; where memory was short, each
             round had a fresh one.
+        summarized: Whether a turn tells the median of its inferences alone.
     """
 
     load_ms: float
@@ -153,11 +174,31 @@ class Run:
     executed: str
     ops: list[dict[str, Any]] | None
     resident: bool
+    summarized: bool = False
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Run:
-        """Read what ``asdict`` gave, after a way through JSON."""
-        return cls(**{**data, "warm_up": WarmUp(**data["warm_up"])})
+        """Read what ``asdict`` gave, after a way through JSON.
+
+        Raises:
+            ValueError: If it was something else; or KeyError, TypeError.
+        """
+        warm_up = data["warm_up"]
+        return cls(
+            load_ms=finite(data["load_ms"]),
+            first_ms=finite(data["first_ms"]),
+            warm_up=WarmUp(whole_number(warm_up["inferences"]), bool(warm_up["steady"])),
+            batch=whole_number(data["batch"], 1),
+            peak_rss_mb=finite_or_none(data["peak_rss_mb"]),
+            engine=text(data["engine"]),
+            version=text(data["version"]),
+            device=text(data["device"]),
+            threads=whole_number(data["threads"]),
+            executed=text(data["executed"]),
+            ops=operations(data["ops"]),
+            resident=bool(data["resident"]),
+            summarized=bool(data["summarized"]),
+        )
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def write_own_wheel(folder: Path) -> Path:
         for name, content in _contents(f"edgeferry-{version}.dist-info"):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, on any system
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)
     return path

@@ -72,7 +72,7 @@ class PhoneClient(Closing):
         def start(trial: Trial) -> _PhoneWorker:
             return _PhoneWorker(program, trial, trial.threads or self._cores)
 
-        instruments = Instruments(start, Sensors(_NOWHERE), EnergyMeter(_NOWHERE))
+        instruments = Instruments(start, True, Sensors(_NOWHERE), EnergyMeter(_NOWHERE))
         Agent(job, hear, instruments, self.facts, self._ways).work()
 
     def _program(self) -> Path:
@@ -102,6 +102,7 @@ class _PhoneWorker:
         doing: dict[str, Callable[[], dict[str, Any]]] = {
             "open": self._open,
             "warm_up": lambda: {"inferences": 1, "steady": True},
+            "settle": dict,
             "measure": lambda: self._measure(command["seconds"]),
             "predict": dict,
             "describe": self._describe,

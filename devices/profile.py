@@ -88,6 +88,11 @@ class System:
                 tags.append(_LEGACY_TAGS[minor])
         return tuple(f"{tag}_{self.architecture}" for tag in (*tags, "linux"))
 
+    @property
+    def installable(self) -> tuple[str, ...]:
+        """Names of the runtimes with wheels for it."""
+        return tuple(each.name for each in self.runtimes if each.version)
+
     def runtime(self, name: str) -> RuntimeSupport:
         """What is known of a runtime on it.
 
@@ -160,7 +165,7 @@ class Profile:
     @property
     def installable(self) -> tuple[str, ...]:
         """Names of the runtimes with wheels for its system."""
-        return tuple(each.name for each in self.system.runtimes if each.version)
+        return self.system.installable
 
     def runtime(self, name: str) -> RuntimeSupport:
         """What is known of a runtime on its system.

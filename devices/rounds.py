@@ -47,11 +47,14 @@ class Instruments:
 
     Attributes:
         start: Starts the worker of a trial.
+        summarized: Whether workers are programs elsewhere, which hold no memory here and tell a
+            median alone.
         sensors: Read after each turn.
         energy: Read around each turn.
     """
 
     start: Callable[[Trial], Worker] = WorkerProcess
+    summarized: bool = False
     sensors: Sensors = field(default_factory=Sensors)
     energy: EnergyMeter = field(default_factory=EnergyMeter)
 
@@ -77,7 +80,7 @@ def measure_group(
         DeviceLostError: If what runs them is on a device that was lost.
     """
     started = time.monotonic()
-    resident = fits(trials)
+    resident = len(trials) == 1 or instruments.summarized or fits(trials)
     failures: dict[Trial, EdgeferryError] = {}
     with ExitStack() as stack:
         members = [_Member(trial, plan, resident, instruments) for trial in trials]
@@ -157,9 +160,11 @@ class _Member:
     def measurement(self) -> Measurement:
         """What came of all turns."""
         told = {**self._first, **self._description, "resident": self._resident}
+        told["summarized"] = self._instruments.summarized
         return Measurement(self.trial, Run.from_dict(told), tuple(self._slices))
 
     def _slice(self, worker: Worker, started: float) -> Slice:
+        worker.ask({"do": "settle"})
         self._instruments.energy.start()
         timed = worker.ask({"do": "measure", "seconds": self._plan.slice})
         joules = self._instruments.energy.stop()

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
 from edgeferry.devices.guard import GRACE, TIME_UP, guarded
-from edgeferry.devices.lines import LineReader
+from edgeferry.devices.lines import Heard, LineReader
 from edgeferry.devices.space import no_space
 from edgeferry.devices.ssh_address import SshAddress
 from edgeferry.devices.ssh_connection import SshConnection
@@ -81,7 +81,7 @@ class SshDevice(Device):
         started = time.monotonic()
         line = guarded(command, self._folder, beginning=f"echo {MARK}")
         limit = command.time_limit + _MARGIN
-        heard: list[str] = []
+        heard = Heard()
         with self._connection.program(line, str(command), limit) as program:
             for text in _lines(program):
                 (listen or heard.append)(text)
@@ -90,7 +90,7 @@ class SshDevice(Device):
             raise TimeLimitError(
                 f"{command} took more than {command.time_limit:g} s on {self.name}"
             )
-        return Completed(code, "".join(f"{text}\n" for text in heard), stderr)
+        return Completed(code, heard.text(), stderr)
 
     def _push(self, source: Path, name: str) -> None:
         size = source.stat().st_size

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from edgeferry.errors import DeviceError, TimeLimitError
+from edgeferry.streams import printable
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientProcess, SSHReader
@@ -89,8 +90,8 @@ class SshProgram:
             await self._process.stdout.readuntil(f"{MARK}\n".encode())
         except asyncio.IncompleteReadError as error:
             code, complaint = await self._ending()
-            told = complaint or error.partial.decode(errors="replace") or f"exit code {code}"
-            reason = told.strip().splitlines()[-1]
+            said = complaint.strip() or error.partial.decode(errors="replace").strip()
+            reason = printable((said or f"exit code {code}").splitlines()[-1])
             raise DeviceError(
                 f"{self._doing} did not start on {self._connection.name}: {reason}"
             ) from None

@@ -71,6 +71,7 @@ def _write_zip(destination: Path, files: Mapping[str, Path]) -> None:
         for name, path in files.items():
             entry = zipfile.ZipInfo(name, _ZIP_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whose modes are kept, on any system
             entry.external_attr = _mode(name) << 16
             entry.file_size = path.stat().st_size
             with path.open("rb") as content, archive.open(entry, "w") as inside:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +17,17 @@ from edgeferry.app.journal import Earlier, Journal
 from edgeferry.app.known_accuracy import read_accuracies
 from edgeferry.app.results import Result, results_document
 from edgeferry.app.verdict import Verdict, judge
-from edgeferry.artifact import Artifact, artifact_digests, find_artifacts
-from edgeferry.devices.device import Device
+from edgeferry.artifact import Artifact, find_artifacts
+from edgeferry.devices.device import Device, DeviceSettings
 from edgeferry.devices.known import resolve_device
 from edgeferry.devices.registry import open_device
-from edgeferry.errors import EdgeferryError, UsageError
+from edgeferry.errors import DeviceError, EdgeferryError, UsageError
 from edgeferry.progress import Progress, silent
 
 _TICK = 0.2
 """Seconds between two looks at the devices."""
+_THIS_MACHINE = ("local", "emulated")
+"""Transports whose devices would disturb each other."""
 
 
 @dataclass(frozen=True)
@@ -92,24 +94,23 @@ def benchmark(
     artifacts = find_artifacts(paths)
     fleet = _Fleet(artifacts, options, earlier)
     with ExitStack() as stack:
-        for device in _devices(options):
-            stack.callback(device.close)
-            fleet.add(device)
+        for settings in _settings(options):
+            fleet.add(stack.enter_context(open_device(settings)))
         fleet.run(progress, journal)
     report = fleet.report()
     if not report.results:
-        raise fleet.first_error()
+        raise fleet.error()
     return report
 
 
-def _devices(options: BenchmarkOptions) -> list[Device]:
+def _settings(options: BenchmarkOptions) -> list[DeviceSettings]:
     settings = [resolve_device(text) for text in dict.fromkeys(options.devices)]
     names = [each.name for each in settings]
     if len(set(names)) < len(names):
         raise UsageError(f"two of the devices have the same name: {', '.join(names)}")
     if options.benchmark_model:
         settings = [replace(each, benchmark_model=options.benchmark_model) for each in settings]
-    return [open_device(each) for each in settings]
+    return settings
 
 
 class _Fleet:
@@ -132,17 +133,17 @@ class _Fleet:
         self._accuracies = read_accuracies(options.accuracy) if options.accuracy else None
         self._members: list[DeviceBenchmark] = []
         self._lock = Lock()
+        self._here = Lock()
 
     def add(self, device: Device) -> None:
         """Take in a device, with what an earlier run found on it."""
-        saved = dict(self._saved(device.name))
-        member = DeviceBenchmark(device, self._artifacts, self._options, saved, self._lock)
+        member = DeviceBenchmark(device, self._artifacts, self._options, self._earlier, self._lock)
         self._members.append(member)
 
     def run(self, progress: Progress, journal: Journal | None) -> None:
         """Measure on all devices at once; each fails on its own."""
         with ThreadPoolExecutor(len(self._members)) as pool:
-            pending = {pool.submit(member.run) for member in self._members}
+            pending = {pool.submit(self._run_one, member) for member in self._members}
             try:
                 while pending:
                     done, pending = wait(pending, timeout=_TICK)
@@ -157,31 +158,44 @@ class _Fleet:
                 self._save(journal, now=True)
 
     def report(self) -> BenchmarkReport:
-        """What is known by now."""
+        """What is known by now, and what an earlier run knew beside it."""
         with self._lock:
             results = [result for member in self._members for _, result in member.results()]
+            if self._earlier is not None:
+                results += self._earlier.left_over(results, self._artifacts)
+            devices = self._devices()
             return BenchmarkReport(
                 results=results,
                 failures=self._failures(),
                 warnings=_warnings(results),
-                verdicts=list(self._verdicts()),
-                devices=[member.document() for member in self._members],
+                verdicts=list(self._verdicts(results, devices)),
+                devices=devices,
                 unfinished=[turn for member in self._members for turn in member.unfinished()],
                 complete=all(member.is_complete() for member in self._members),
                 asked=self._options.asked(),
                 started=self._started,
             )
 
-    def first_error(self) -> EdgeferryError:
+    def error(self) -> EdgeferryError:
         """Why there is nothing."""
-        return next(error for member in self._members for error in member.errors().values())
+        errors = [error for member in self._members for error in member.errors().values()]
+        problems = list(dict.fromkeys(error.problem for error in errors))
+        if len(problems) == 1:
+            return errors[0]
+        return DeviceError("; ".join(problems) or "nothing was measured")
 
-    def _saved(self, device: str) -> Iterator[tuple[Path, Result]]:
-        for artifact in self._artifacts if self._earlier else ():
-            assert self._earlier is not None
-            result = self._earlier.find(device, artifact_digests(artifact.path))
-            if result is not None:
-                yield artifact.path, result
+    def _run_one(self, member: DeviceBenchmark) -> None:
+        """Run a device; those that are this very machine one after another."""
+        here = member.device.transport in _THIS_MACHINE
+        with self._here if here else nullcontext():
+            member.run()
+
+    def _devices(self) -> list[dict[str, Any]]:
+        """What is known of each device, those of the earlier run included."""
+        found = [member.document() for member in self._members]
+        names = {each["name"] for each in found}
+        earlier = self._earlier.devices.values() if self._earlier else ()
+        return [*found, *(each for each in earlier if each["name"] not in names)]
 
     def _tell(self, progress: Progress) -> None:
         for member in self._members:
@@ -192,21 +206,24 @@ class _Fleet:
         if journal is not None and (now or journal.is_due(known)):
             journal.write(known, self.report().document())
 
-    def _verdicts(self) -> Iterator[Verdict]:
-        for member in self._members:
-            results = [result for _, result in member.results()]
-            if results:
-                name, facts = member.device.name, member.facts()
-                yield judge(name, results, facts, self._options.budget, self._accuracies)
+    def _verdicts(
+        self, results: Sequence[Result], devices: Iterable[Mapping[str, Any]]
+    ) -> Iterator[Verdict]:
+        for device in devices:
+            own = [each for each in results if each.extra["device"] == device["name"]]
+            facts = device["facts"][-1]["before"] if device["facts"] else {}
+            if own:
+                yield judge(device["name"], own, facts, self._options.budget, self._accuracies)
 
     def _failures(self) -> dict[str, str]:
         """What failed, by artifact; where there are several devices, by device too."""
-        several = len(self._members) > 1
-        return {
-            f"{member.device.name}: {path.name}" if several else path.name: str(error)
-            for member in self._members
-            for path, error in member.errors().items()
-        }
+        failures: dict[str, str] = {}
+        for member in self._members:
+            device = member.device.name
+            for name, error in member.errors().items():
+                alone = len(self._members) == 1 or name == device
+                failures[name if alone else f"{device}: {name}"] = str(error)
+        return failures
 
 
 def _warnings(results: Iterable[Result]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from edgeferry.app.verdict import Budget
 from edgeferry.devices.measurement import Plan
 from edgeferry.errors import UsageError
+from edgeferry.files import sha256_of
 from edgeferry.runtimes.base import Execution, Settings
 
 SUSTAINED = 60.0
@@ -53,6 +54,8 @@ class BenchmarkOptions:
             raise UsageError(f"threads must be 1 or more, not {self.threads}")
         if not 0 <= self.duration < float("inf"):
             raise UsageError(f"cannot measure for {self.duration} seconds")
+        if self.benchmark_model is not None and not self.benchmark_model.is_file():
+            raise UsageError(f"there is no file {self.benchmark_model}")
 
     def plan(self) -> Plan:
         """How long each artifact has its turns."""
@@ -70,6 +73,7 @@ class BenchmarkOptions:
             "settings": dict(self.settings),
             "duration": self.duration,
             "tune": self.tune,
+            "benchmark_model": self.benchmark_model and sha256_of(self.benchmark_model),
         }
 
 

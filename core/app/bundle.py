@@ -26,6 +26,7 @@ from edgeferry.devices.wheels import WheelTarget, fetch_pip, fetch_wheels
 from edgeferry.errors import OutputError, UsageError
 from edgeferry.files import sha256_of
 from edgeferry.progress import Progress, silent
+from edgeferry.runtimes.registry import runtimes_for
 
 BUNDLE_SCHEMA = 1
 _README = """\
@@ -140,12 +141,15 @@ def bundle(
 def _plan(artifact: Artifact, options: BundleOptions) -> _Plan:
     profile = _profile(options.device)
     system = _system(profile, options.python)
-    runtime = options.runtime or _runtime(profile, artifact.format)
-    if runtime not in profile.runtimes_for(artifact.format) and options.runtime:
-        system.requirements(runtime)  # says why, where it has no wheels
-        runs = ", ".join(profile.runtimes_for(artifact.format))
-        raise UsageError(f"{runtime} does not run {artifact.format}; on {profile.title}: {runs}")
-    return _Plan(artifact, profile, system, runtime, options)
+    suited = [each for each in runtimes_for(artifact.format) if each in system.installable]
+    if options.runtime and options.runtime not in suited:
+        system.requirements(options.runtime)  # says why, where it has no wheels
+        raise UsageError(
+            f"{options.runtime} does not run {artifact.format}; there does: {', '.join(suited)}"
+        )
+    if not suited:
+        raise UsageError(_why_nothing(system, artifact.format))
+    return _Plan(artifact, profile, system, options.runtime or suited[0], options)
 
 
 def _profile(name: str) -> Profile:
@@ -171,12 +175,10 @@ def _system(profile: Profile, python: str | None) -> System:
     raise UsageError(f"nothing is pinned for Python {python} on {profile.title}; known: {known}")
 
 
-def _runtime(profile: Profile, model_format: str) -> str:
-    for name in profile.runtimes_for(model_format):
-        return name
-    reasons = {each.reason for each in profile.system.runtimes if each.reason}
-    reason = "; ".join(sorted(reasons)) or f"no engine has wheels for {profile.system.title}"
-    raise UsageError(f"nothing in Python runs {model_format} on {profile.title}: {reason}")
+def _why_nothing(system: System, model_format: str) -> str:
+    reasons = sorted({each.reason for each in system.runtimes if each.reason})
+    why = "; ".join(reasons) or "no engine has wheels for it"
+    return f"nothing in Python runs {model_format} on {system.title}: {why}"
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--setup", action="store_true", help="install what is needed")
     parser.add_argument("--verify", action="store_true", help="check the files")
     options = parser.parse_args()
+    if options.setup and (options.pictures or options.camera is not None):
+        parser.error("--setup comes first, and alone")
     if not (options.pictures or options.setup or options.verify or options.camera is not None):
         parser.print_help()
     return options

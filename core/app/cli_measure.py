@@ -125,6 +125,8 @@ def benchmark(
     )
     path = journal_path(json)
     earlier = read_earlier(path, options.asked()) if resume else None
+    journal = Journal(path)
     with session(json, debug) as progress:
-        report = run_benchmark(artifacts, options, progress, Journal(path), earlier)
-    deliver(report.document(), json, benchmark_report(report), report.warnings, report.failures)
+        report = run_benchmark(artifacts, options, progress, journal, earlier)
+    warnings = [*report.warnings, *filter(None, [journal.problem])]
+    deliver(report.document(), json, benchmark_report(report), warnings, report.failures)

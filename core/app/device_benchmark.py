@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeferry.app.benchmark_options import BenchmarkOptions
 from edgeferry.app.group_run import GroupRun, groups
+from edgeferry.app.journal import Earlier
 from edgeferry.app.results import Result
 from edgeferry.artifact import Artifact, artifact_files
 from edgeferry.devices.client import Client, client_for
@@ -17,10 +18,17 @@ from edgeferry.devices.device import Device
 from edgeferry.devices.job import Event, Job
 from edgeferry.devices.measurement import Plan, Trial
 from edgeferry.devices.profile import profile_named
-from edgeferry.errors import DeviceError, DeviceLostError, EdgeferryError, MissingDependencyError
+from edgeferry.errors import (
+    DeviceError,
+    DeviceLostError,
+    EdgeferryError,
+    MissingDependencyError,
+    described_error,
+    rebuilt_error,
+)
 
 _PROOF = Plan(seconds=0, rounds=1, warm_up=0, picture_share=0)
-"""One inference: all that an emulated device is asked for."""
+"""A few inferences: all that an emulated device is asked for."""
 
 
 class DeviceBenchmark:
@@ -30,7 +38,7 @@ class DeviceBenchmark:
         device: Where.
         artifacts: What to measure.
         options: How.
-        saved: Results of an earlier run, by artifact.
+        earlier: An earlier run to go on from.
         lock: Held while events are taken in, since others look at the results meanwhile.
     """
 
@@ -39,7 +47,7 @@ class DeviceBenchmark:
         device: Device,
         artifacts: Sequence[Artifact],
         options: BenchmarkOptions,
-        saved: Mapping[Path, Result],
+        earlier: Earlier | None,
         lock: AbstractContextManager[Any],
     ) -> None:
         named = device.settings.profile
@@ -47,11 +55,11 @@ class DeviceBenchmark:
         self._profile = profile_named(named) if named else None
         self._lost: EdgeferryError | None = None
         self._options = options
+        self._plan = _PROOF if device.emulated else options.plan()
         self._lock = lock
-        self._runs = [
-            GroupRun(device.name, device.emulated, group, self._usable(group, saved))
-            for group in groups(artifacts)
-        ]
+        if earlier is not None:
+            earlier.check_device(device.settings)
+        self._runs = [self._group_run(group, earlier) for group in groups(artifacts)]
 
     def run(self) -> None:
         """Measure what is not yet known; an error of the device ends it and is kept."""
@@ -62,36 +70,34 @@ class DeviceBenchmark:
                     self._measure(client, run)
         except EdgeferryError as error:
             self._lost = error
+        except Exception as error:  # whatever a device makes happen, the others go on
+            self._lost = rebuilt_error(described_error(error, f"measuring on {self.device.name}"))
 
     def results(self) -> Iterator[tuple[Artifact, Result]]:
         """What is known by now."""
         for run in self._runs:
             yield from run.results()
 
-    def errors(self) -> dict[Path, EdgeferryError]:
-        """What failed, by artifact; of a device that was lost, all that it did not get to."""
-        known = {artifact.path for artifact, _ in self.results()}
-        failed = {path: each for run in self._runs for path, each in run.errors.items()}
-        lost = {
-            artifact.path: self._lost
-            for run in self._runs
-            for artifact in run.artifacts
-            if self._lost is not None and artifact.path not in known
-        }
-        return {**lost, **{path: self._explained(error) for path, error in failed.items()}}
+    def errors(self) -> dict[str, EdgeferryError]:
+        """What failed, by the artifact's name.
+
+        Of a device that was lost, all that is not complete; if everything is, the device itself.
+        """
+        failed = {path.name: each for run in self._runs for path, each in run.errors.items()}
+        explained = {name: self._explained(error) for name, error in failed.items()}
+        if self._lost is None:
+            return explained
+        lost = dict.fromkeys(self._incomplete(), self._lost)
+        return {**lost, **explained} or {self.device.name: self._lost}
 
     def document(self) -> dict[str, Any]:
         """What ``--json`` writes of the device."""
         return {
             "name": self.device.name,
             "address": self.device.settings.address,
-            "profile": self._profile.name if self._profile else None,
+            "profile": self.device.settings.profile,
             "emulated": self.device.emulated,
-            "facts": [
-                {"group": run.format, "before": run.before, "after": run.after}
-                for run in self._runs
-                if run.before is not None
-            ],
+            "facts": [facts for run in self._runs if (facts := run.facts())],
         }
 
     def known(self) -> int:
@@ -100,11 +106,7 @@ class DeviceBenchmark:
 
     def is_complete(self) -> bool:
         """Whether everything that was asked for is known."""
-        alone = self._options.plan().sustained > 0 and not self.device.emulated
-        found = [result for _, result in self.results()]
-        return len(found) == sum(len(run.artifacts) for run in self._runs) and not (
-            alone and any(not _is_sustained(result) for result in found)
-        )
+        return not self._incomplete()
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Turns of artifacts that are not complete."""
@@ -112,53 +114,64 @@ class DeviceBenchmark:
 
     def turns(self) -> tuple[int, int]:
         """How many turns are over, and of how many."""
-        each = self._options.plan().rounds
-        done = sum(run.turns(each) for run in self._runs)
-        return done, each * sum(len(run.artifacts) for run in self._runs)
+        rounds = self._plan.rounds
+        alone = self._plan.alone().rounds if self._plan.sustained else 0
+        done = sum(run.turns(rounds, alone) for run in self._runs)
+        return done, (rounds + alone) * sum(len(run.artifacts) for run in self._runs)
 
-    def facts(self) -> Mapping[str, Any]:
-        """Facts of the machine, the latest before a measurement."""
-        return next((run.before for run in reversed(self._runs) if run.before), {})
+    def _incomplete(self) -> list[str]:
+        complete = {
+            artifact.path
+            for artifact, result in self.results()
+            if not self._plan.sustained or _is_sustained(result)
+        }
+        artifacts = [artifact for run in self._runs for artifact in run.artifacts]
+        return [each.path.name for each in artifacts if each.path not in complete]
 
-    def _usable(
-        self, group: Sequence[Artifact], saved: Mapping[Path, Result]
-    ) -> dict[Path, Result]:
-        """Saved results, if they are of all that were measured beside each other."""
-        found = {each.path: saved[each.path] for each in group if each.path in saved}
-        return found if len(found) == len(group) else {}
+    def _group_run(self, group: Sequence[Artifact], earlier: Earlier | None) -> GroupRun:
+        """A group, with its saved results if they are of all that were measured together."""
+        name, emulated = self.device.name, self.device.emulated
+        saved = earlier.saved(name, group) if earlier else {}
+        if earlier is None or len(saved) < len(group):
+            return GroupRun(name, emulated, group)
+        return GroupRun(name, emulated, group, saved, earlier.facts(name, group))
 
     def _measure(self, client: Client, run: GroupRun) -> None:
-        for artifacts, job in self._jobs(run):
+        for artifacts in self._left(run):
 
             def hear(event: Event, artifacts: Sequence[Artifact] = artifacts) -> None:
                 with self._lock:
                     run.hear(artifacts, event)
 
             try:
-                client.measure(job, hear)
+                client.measure(self._job(run, artifacts), hear)
             except DeviceLostError:
                 raise
-            except DeviceError as error:
-                failed = {each.path: error for each in artifacts}
+            except EdgeferryError as error:
                 with self._lock:
-                    run.errors |= {path: failed[path] for path in failed.keys() - run.errors.keys()}
+                    for artifact in artifacts:
+                        run.errors.setdefault(artifact.path, error)
 
-    def _jobs(self, run: GroupRun) -> Iterable[tuple[Sequence[Artifact], Job]]:
-        """What is left to do, as the device can do it."""
-        plan = self._options.plan()
+    def _left(self, run: GroupRun) -> list[Sequence[Artifact]]:
+        """What is still to be measured, cut as the device can do it."""
+        if not run.saved:
+            return [[each] for each in run.artifacts] if self.device.emulated else [run.artifacts]
+        if not self._plan.sustained:
+            return []
+        left = [each for each in run.artifacts if not _is_sustained(run.saved[each.path])]
+        return [left] if left else []
+
+    def _job(self, run: GroupRun, artifacts: Sequence[Artifact]) -> Job:
+        """What the agent is asked to do."""
         if self.device.emulated:
-            for artifact in run.artifacts:
-                if artifact.path not in run.saved:
-                    trial = self._trial(artifact, self._installed_runtime(run.format))
-                    yield [artifact], Job([trial], _PROOF, children=False)
-        elif not run.saved:
-            trials = [self._trial(each, self._options.runtime) for each in run.artifacts]
-            yield run.artifacts, Job(trials, plan, self._options.tune)
-        elif plan.sustained:
-            left = [each for each in run.artifacts if not _is_sustained(run.saved[each.path])]
-            if left:
-                trials = [self._as_before(each, run.saved[each.path]) for each in left]
-                yield left, Job(trials, replace(plan, rounds=0))
+            runtime = self._installed_runtime(run.format)
+            trials = [self._trial(each, runtime) for each in artifacts]
+            return Job(trials, self._plan, children=False)
+        if run.saved:
+            trials = [self._as_before(each, run.saved[each.path]) for each in artifacts]
+            return Job(trials, replace(self._plan, rounds=0))
+        trials = [self._trial(each, self._options.runtime) for each in artifacts]
+        return Job(trials, self._plan, self._options.tune)
 
     def _trial(self, artifact: Artifact, runtime: str | None) -> Trial:
         options = self._options
@@ -168,9 +181,15 @@ class DeviceBenchmark:
             runtime=runtime,
             threads=options.threads,
             execution=options.execution,
-            engine_device=options.engine_device,
+            engine_device=self._engine_device(),
             settings=options.settings,
         )
+
+    def _engine_device(self) -> str | None:
+        """The engine's device; a delegate of this machine by its whole path."""
+        named = self._options.engine_device
+        here = self.device.transport == "local" and named is not None and Path(named).is_file()
+        return str(Path(str(named)).absolute()) if here else named
 
     def _as_before(self, artifact: Artifact, saved: Result) -> Trial:
         """The trial of a saved result, with the options that were found then."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from edgeferry.devices.measurement import Measurement, Run, Slice, Trial
 from edgeferry.errors import DeviceError, EdgeferryError, rebuilt_error
 
 Facts = Mapping[str, Any]
+MOST_TURNS = 100_000
 
 
 @dataclass
@@ -25,13 +26,18 @@ class GroupRun:
         device: Name of the device.
         emulated: Whether its times say nothing of a real one.
         artifacts: The group.
-        saved: Results of an earlier run that are complete.
+        saved: Results of an earlier run, of all of the group or none.
+        saved_facts: Facts of the machine before and after that run.
+        errors: What could not be measured.
+        before: Facts of the machine before this run.
+        after: The same after it.
     """
 
     device: str
     emulated: bool
     artifacts: Sequence[Artifact]
-    saved: dict[Path, Result] = field(default_factory=dict)
+    saved: Mapping[Path, Result] = field(default_factory=dict)
+    saved_facts: tuple[Facts, Facts | None] | None = None
     errors: dict[Path, EdgeferryError] = field(default_factory=dict)
     before: Facts | None = None
     after: Facts | None = None
@@ -89,27 +95,43 @@ class GroupRun:
                 "device": self.device,
                 "artifact": artifact.path.name,
                 **self.digests(artifact),
-                "slices": [asdict(turn) for turn in turns],
+                "slices": [vars(turn) for turn in turns],
             }
             for artifact in self.artifacts
             for pending, complete in ((self._turns, self._measured), (self._alone, self._sustained))
             if (turns := pending.get(artifact.path)) and artifact.path not in complete
+            if not self.emulated
         ]
 
-    def turns(self, rounds: int) -> int:
-        """How many turns are over; of an artifact that needs none, all of them."""
-        return sum(
-            rounds
-            if artifact.path in self.saved or artifact.path in self.errors
-            else len(self._turns.get(artifact.path, ()))
-            for artifact in self.artifacts
-        )
+    def turns(self, rounds: int, alone: int) -> int:
+        """How many turns are over; of an artifact that needs none, all of them.
+
+        Args:
+            rounds: Turns of each beside the others.
+            alone: Turns of each alone.
+        """
+        return sum(self._turns_of(artifact.path, rounds, alone) for artifact in self.artifacts)
+
+    def facts(self) -> dict[str, Any] | None:
+        """Facts of the machine before and after; None where nothing is known yet."""
+        now = None if self.before is None else (self.before, self.after)
+        known = now or self.saved_facts
+        if known is None:
+            return None
+        names = [artifact.path.name for artifact in self.artifacts]
+        return {"group": self.format, "artifacts": names, "before": known[0], "after": known[1]}
 
     def digests(self, artifact: Artifact) -> dict[str, str | None]:
         """What the artifact is known by."""
         if artifact.path not in self._digests:
             self._digests[artifact.path] = artifact_digests(artifact.path)
         return self._digests[artifact.path]
+
+    def _turns_of(self, path: Path, rounds: int, alone: int) -> int:
+        if path in self.errors:
+            return rounds + alone
+        begun = rounds if path in self.saved else len(self._turns.get(path, ()))
+        return begun + len(self._alone.get(path, ()))
 
     def _saved_result(self, saved: Result, path: Path) -> Result:
         alone = self._sustained.get(path)
@@ -142,8 +164,10 @@ class GroupRun:
         elif kind == "tuned":
             self._tuned[path] = list(content["rungs"])
         elif kind in ("slice", "sustaining"):
-            turns = self._turns if kind == "slice" else self._alone
-            turns.setdefault(path, []).append(Slice.from_dict(content["slice"]))
+            turns = (self._turns if kind == "slice" else self._alone).setdefault(path, [])
+            if len(turns) >= MOST_TURNS:
+                raise ValueError("more turns than any plan has")
+            turns.append(Slice.from_dict(content["slice"]))
         elif kind == "measured":
             trial, run = Trial.from_dict(content["options"]), Run.from_dict(content["run"])
             self._measured[path] = Measurement(trial, run, tuple(self._turns[path]))

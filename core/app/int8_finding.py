@@ -69,7 +69,9 @@ def int8_findings(results: Sequence[Result], facts: Mapping[str, Any]) -> Iterat
 
 def _why(result: Result, facts: Mapping[str, Any]) -> str:
     """What is known of the reason, the most telling first."""
-    if result.executed not in ("int8", None, "unknown"):
+    if result.executed in (None, "unknown"):
+        return f"{result.runtime} does not tell what it ran"
+    if result.executed != "int8":
         return f"no int8 kernels, {result.runtime} ran it in {result.executed}"
     weighted = [op for op in result.ops or () if op["op"] in WEIGHTED_KINDS]
     total = sum(op["count"] for op in weighted)

@@ -5,31 +5,38 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from edgeferry.app.results import Result, write_document
-from edgeferry.errors import UsageError
+from edgeferry.artifact import Artifact, artifact_digests
+from edgeferry.devices.device import DeviceSettings
+from edgeferry.errors import OutputError, UsageError
 
-_EVERY = 5.0
-"""Seconds between two writes while measuring: seldom, since this machine may be measured."""
+_SELDOM, _SHARE = 5.0, 50
+"""Seconds between two writes while measuring, and how many times as long as a write took: this
+machine may be the one that is measured."""
 
-Key = tuple[str, str, str | None]
-"""Device and digests."""
+Key = tuple[str, str, str, str | None]
+"""Device, file name and digests."""
 
 
 class Journal:
-    """A results document that grows in a file.
+    """A results document that grows in a file; where it cannot be written, work goes on.
 
     Args:
         path: The file.
+
+    Attributes:
+        problem: Why it could not be written; empty if it could.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._written = 0.0
+        self.problem = ""
+        self._due = 0.0
         self._known = -1
 
     def is_due(self, known: int) -> bool:
@@ -38,7 +45,7 @@ class Journal:
         Args:
             known: Number of results that are known.
         """
-        return known != self._known or time.monotonic() - self._written >= _EVERY
+        return known != self._known or time.monotonic() >= self._due
 
     def write(self, known: int, document: Mapping[str, Any]) -> None:
         """Write the document, whole.
@@ -46,13 +53,16 @@ class Journal:
         Args:
             known: Number of results in it.
             document: What is known.
-
-        Raises:
-            OutputError: If it cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_document(document, str(self.path))
-        self._written, self._known = time.monotonic(), known
+        began = time.monotonic()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_document(document, str(self.path), indent=None)
+            self.problem = ""
+        except (OSError, OutputError) as error:
+            self.problem = f"there is no journal to resume from: {error}"
+        now = time.monotonic()
+        self._due, self._known = now + max(_SELDOM, _SHARE * (now - began)), known
 
 
 class Earlier:
@@ -66,11 +76,56 @@ class Earlier:
         self.asked: Mapping[str, Any] = document["asked"]
         self.started: str = document["started"]
         self.devices: Mapping[str, Any] = {each["name"]: each for each in document["devices"]}
-        self._results = {_key(each): _result(each) for each in document["results"]}
+        self.results = {_key(each): result_from(each) for each in document["results"]}
 
-    def find(self, device: str, digests: Mapping[str, str | None]) -> Result | None:
-        """The result of an artifact on a device, if there is one."""
-        return self._results.get(_key({"device": device, **digests}))
+    def check_device(self, settings: DeviceSettings) -> None:
+        """See that a name stands for the same machine as it did.
+
+        Raises:
+            UsageError: If it does not.
+        """
+        was = self.devices.get(settings.name)
+        now = {"address": settings.address, "profile": settings.profile}
+        if was is not None and any(was[key] != value for key, value in now.items()):
+            raise UsageError(
+                f"{settings.name} was {was['address']} ({was['profile']}) in the earlier run",
+                "Begin anew, without --resume",
+            )
+
+    def saved(self, device: str, group: Sequence[Artifact]) -> dict[Path, Result]:
+        """Results of artifacts on a device, as far as there are any of these very files."""
+        keys = {
+            each.path: _key(
+                {"device": device, "artifact": each.path.name, **artifact_digests(each.path)}
+            )
+            for each in group
+        }
+        return {path: self.results[key] for path, key in keys.items() if key in self.results}
+
+    def facts(
+        self, device: str, group: Sequence[Artifact]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any] | None] | None:
+        """Facts of the machine before and after a group was measured; None where not told."""
+        names = [artifact.path.name for artifact in group]
+        for facts in self.devices[device]["facts"]:
+            if facts["artifacts"] == names:
+                return facts["before"], facts["after"]
+        return None
+
+    def left_over(self, results: Sequence[Result], artifacts: Sequence[Artifact]) -> list[Result]:
+        """Results that a new run neither replaces nor makes stale.
+
+        Args:
+            results: The new run's.
+            artifacts: What it measures.
+        """
+        replaced = {(each.extra["device"], each.artifact) for each in results}
+        now = {each.path.name: artifact_digests(each.path)["sha256"] for each in artifacts}
+        return [
+            result
+            for (device, name, sha256, _), result in self.results.items()
+            if (device, name) not in replaced and now.get(name, sha256) == sha256
+        ]
 
 
 def journal_path(json_option: str | None) -> Path:
@@ -105,10 +160,11 @@ def read_earlier(path: Path, asked: Mapping[str, Any]) -> Earlier:
 
 
 def _key(data: Mapping[str, Any]) -> Key:
-    return data["device"], data["sha256"], data.get("weights_sha256")
+    return data["device"], data["artifact"], data["sha256"], data.get("weights_sha256")
 
 
-def _result(data: Mapping[str, Any]) -> Result:
+def result_from(data: Mapping[str, Any]) -> Result:
+    """A result, from what ``Result.to_dict`` gave."""
     common = {field.name for field in fields(Result)} - {"extra"}
     return Result(
         **{name: value for name, value in data.items() if name in common},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,14 @@ class AccuracyTable:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         results = document["results"]
-        top1 = {result["artifact"]: result["top1"] for result in results}
-        self._known: dict[Key, Accuracy] = {
-            (result["sha256"], result.get("weights_sha256")): _accuracy(result, top1)
+        self._known: dict[Key, Accuracy | None] = {
+            (result["sha256"], result.get("weights_sha256")): _accuracy(result, results)
             for result in results
             if result.get("sha256")
         }
 
     def find(self, result: Result) -> Accuracy | None:
-        """What is known of a measured artifact; None if it is not the one that was judged."""
+        """What is known of a measured artifact; None where nothing is, e.g. of another file."""
         return self._known.get((result.extra["sha256"], result.extra.get("weights_sha256")))
 
 
@@ -80,11 +79,23 @@ def read_accuracies(path: Path) -> AccuracyTable:
         ) from error
 
 
-def _accuracy(result: Mapping[str, Any], top1: Mapping[str, float | None]) -> Accuracy:
-    own, theirs = result["top1"], top1.get(result["reference"])
-    if own is not None and result["reference"] is None:
-        return Accuracy(own, 0.0, labeled=True)
+def _accuracy(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Accuracy | None:
+    own, agreement = result["top1"], result["agreement"]
+    theirs = _reference_top1(result, results)
     if own is not None and theirs is not None:
         return Accuracy(own, theirs - own, labeled=True)
-    agreement = result["agreement"]
-    return Accuracy(own, None if agreement is None else 100 - agreement, labeled=False)
+    if agreement is not None:
+        return Accuracy(own, 100 - agreement, labeled=False)
+    return None if own is None else Accuracy(own, None, labeled=True)
+
+
+def _reference_top1(
+    result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
+) -> float | None:
+    """Top-1 of what an artifact was compared with: its own, if it is what others were."""
+    name = result["reference"]
+    if name is None:
+        is_reference = any(each["reference"] == result["artifact"] for each in results)
+        return result["top1"] if is_reference or result["precision"] == "fp32" else None
+    found = [each["top1"] for each in results if each["artifact"] == name]
+    return found[0] if len(found) == 1 else None

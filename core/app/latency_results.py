@@ -51,6 +51,9 @@ class Measured:
     def result(self) -> Result:
         """The same keys as of every other command, and the benchmark's own."""
         own, extra = self._latencies(), self._own_keys()
+        if self.measurement.run.summarized:
+            own |= dict.fromkeys(("p90_ms", "p99_ms"))
+            extra |= dict.fromkeys(("min_ms", "mean_ms"))
         if self.emulated:
             own = {key: None if key in _HIDDEN else value for key, value in own.items()}
             extra = {key: None if key in _HIDDEN_EXTRA else each for key, each in extra.items()}
@@ -68,8 +71,9 @@ class Measured:
         return doubts(self.facts, [*self.measurement.slices, *self.sustained])
 
     def _latencies(self) -> dict[str, Any]:
-        run, rounds = self.measurement.run, self.measurement.rounds
-        taken = latency(rounds)
+        rounds = self.measurement.rounds
+        taken, run = latency(rounds), self.measurement.run
+        typical = taken.p50 if run.summarized else taken.mean
         ratio = self.beside and ratio_of_medians(rounds, self.beside.rounds)
         return {
             "runtime": self.measurement.trial.runtime or run.engine,
@@ -81,7 +85,7 @@ class Measured:
             "ratio_to_fp32_high": ratio.high if ratio else None,
             "load_ms": run.load_ms,
             "first_ms": run.first_ms,
-            "throughput": 1000 * run.batch / taken.mean,
+            "throughput": 1000 * run.batch / typical,
             "peak_rss_mb": run.peak_rss_mb,
             "executed": run.executed,
             "ops": run.ops,

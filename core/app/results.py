@@ -92,9 +92,15 @@ def results_document(
     }
 
 
-def write_document(document: Mapping[str, Any], destination: str) -> None:
-    """Write a results document to a file, or to standard output for ``-``."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def write_document(document: Mapping[str, Any], destination: str, indent: int | None = 2) -> None:
+    """Write a results document to a file, or to standard output for ``-``.
+
+    Args:
+        document: The document.
+        destination: Where to.
+        indent: Spaces for each level; None is the fastest, on one line.
+    """
+    text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
     if destination == "-":
         sys.stdout.write(text)
     else:

@@ -1,7 +1,6 @@
 """Benchmarks on several devices, some of which die; and runs that are interrupted and resumed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from edgeferry.devices.device import DeviceSettings
 from edgeferry.devices.fake_device import FakeDevice
 from edgeferry.devices.job import Event
 from edgeferry.devices.measurement import Plan
-from edgeferry.errors import DeviceError, DeviceLostError, UsageError
+from edgeferry.errors import DeviceError, UsageError
 
 QUICK = BenchmarkOptions(threads=1, duration=0.05)
 IN_SECOND_GROUP = 30
@@ -45,16 +44,19 @@ def artifacts(tmp_path, write_network, matrix):
 
 @pytest.fixture
 def fleet(monkeypatch, tmp_path):
-    """Put fake devices in place of those that are asked for."""
+    """Put fake devices in place of those that are asked for, and leave out the warming up."""
+    plan = Plan(seconds=0.05, rounds=10, warm_up=0)
+    monkeypatch.setattr(BenchmarkOptions, "plan", lambda self: plan)
 
     def set_up(**lose_after):
-        devices = [
-            FakeDevice(
-                DeviceSettings(name, f"fake://{name}", folder=str(tmp_path / f"at-{name}")), lines
-            )
-            for name, lines in lose_after.items()
+        settings = [
+            DeviceSettings(name, f"fake://{name}", folder=str(tmp_path / f"at-{name}"))
+            for name in lose_after
         ]
-        monkeypatch.setattr(module, "_devices", lambda options: devices)
+        monkeypatch.setattr(module, "_settings", lambda options: settings)
+        monkeypatch.setattr(
+            module, "open_device", lambda each: FakeDevice(each, lose_after[each.name])
+        )
 
     return set_up
 
@@ -63,6 +65,10 @@ def started(artifacts, file, duration):
     """A command line that runs in a process of its own."""
     options = ["--threads", "1", "--duration", duration, "--json", str(file)]
     return [sys.executable, "-m", "edgeferry", "benchmark", *map(str, artifacts), *options]
+
+
+SLICE = {"nanoseconds": [1], "pictures": [], "seconds": 1.0, "temperature_c": None}
+SLICE |= {"clock_mhz": None, "throttled": None, "joules": None}
 
 
 def validated(document):
@@ -128,7 +134,7 @@ def test_turns_of_what_is_not_complete_are_kept_raw(artifacts, fleet, tmp_path):
 
 def test_nothing_measured_anywhere_is_an_error(artifacts, fleet):
     fleet(a=0, b=0)
-    with pytest.raises(DeviceLostError, match="a was lost"):
+    with pytest.raises(DeviceError, match="a was lost; b was lost"):
         benchmark(artifacts, QUICK)
 
 
@@ -201,10 +207,10 @@ def test_a_changed_artifact_is_measured_anew(artifacts, fleet, tmp_path, write_n
 def test_the_sustained_run_is_reported_and_resumed_by_itself(
     artifacts, fleet, tmp_path, monkeypatch
 ):
-    plan = Plan(seconds=0.05, rounds=10, warm_up=0, sustained=0.3)
-    monkeypatch.setattr(BenchmarkOptions, "plan", lambda self: plan)
     journal = Journal(tmp_path / "results.json")
     fleet(a=IN_SECOND_SUSTAINED)
+    plan = Plan(seconds=0.05, rounds=10, warm_up=0, sustained=0.3)
+    monkeypatch.setattr(BenchmarkOptions, "plan", lambda self: plan)
     benchmark(artifacts[:2], QUICK, journal=journal)
     before = validated(json.loads(journal.path.read_text()))
     whole, half = before["results"]
@@ -225,6 +231,7 @@ def test_the_sustained_run_is_reported_and_resumed_by_itself(
     assert half["sustained"] is None
     assert before["unfinished"][0]["artifact"] == half["artifact"]
     fleet(a=None)
+    monkeypatch.setattr(BenchmarkOptions, "plan", lambda self: plan)
     after = benchmark(artifacts[:2], QUICK, earlier=read_earlier(journal.path, QUICK.asked()))
     again = validated(after.document())["results"]
     assert again[0] == whole
@@ -245,7 +252,10 @@ def test_where_the_journal_lies(monkeypatch, tmp_path):
         Event("slice", 7, {"round": 0, "slice": {"nanoseconds": [1], "pictures": []}}),
         Event("slice", 0, {}),
         Event("slice", 0, {"slice": {"nanoseconds": "many", "pictures": []}}),
-        Event("slice", 0, {"slice": {"nanoseconds": [1], "pictures": [], "mood": 3}}),
+        Event("slice", 0, {"slice": SLICE | {"nanoseconds": []}}),
+        Event("slice", 0, {"slice": SLICE | {"nanoseconds": [0]}}),
+        Event("slice", 0, {"slice": SLICE | {"joules": "x"}}),
+        Event("slice", 0, {"slice": SLICE | {"seconds": "soon"}}),
         Event("measured", 0, {"options": {}, "run": {}}),
         Event("facts", None, {"when": "before"}),
         Event("failed", 0, {"error": {"type": "EngineError"}}),
@@ -260,9 +270,87 @@ def test_a_device_that_tells_nonsense_is_named(event, artifacts):
         GroupRun("pi", False, found).hear(found, event)
 
 
-def test_devices_of_the_same_name_are_refused(artifacts, monkeypatch, tmp_path):
+def test_a_device_that_is_named_twice_is_measured_once(monkeypatch, tmp_path):
     monkeypatch.setenv("EDGEFERRY_CONFIG", str(tmp_path))
     (tmp_path / "devices.toml").write_text('[pi]\naddress = "local"\n')
-    assert os.listdir(tmp_path)
     options = replace(QUICK, devices=("pi", "pi"))
-    assert [device.name for device in module._devices(options)] == ["pi"]
+    assert [settings.name for settings in module._settings(options)] == ["pi"]
+
+
+def test_a_device_lost_in_the_sustained_run_is_a_failure(artifacts, fleet, monkeypatch):
+    fleet(a=IN_SECOND_SUSTAINED)
+    plan = Plan(seconds=0.05, rounds=10, warm_up=0, sustained=0.3)
+    monkeypatch.setattr(BenchmarkOptions, "plan", lambda self: plan)
+    report = benchmark(artifacts[:2], QUICK)
+    assert list(report.failures) == [artifacts[1].name]
+    assert "a was lost" in report.failures[artifacts[1].name]
+
+
+def test_a_device_lost_after_its_last_result_is_told(artifacts, fleet):
+    fleet(a=23)
+    report = benchmark(artifacts[:2], QUICK)
+    assert len(report.results) == 2
+    assert list(report.failures) == ["a"]
+
+
+def test_what_the_earlier_run_knew_of_other_devices_stays(artifacts, fleet, tmp_path):
+    journal = Journal(tmp_path / "results.json")
+    fleet(a=None, b=None)
+    both = benchmark(artifacts[:2], QUICK, journal=journal).document()
+    fleet(b=None)
+    earlier = read_earlier(journal.path, QUICK.asked())
+    resumed = validated(benchmark(artifacts[:2], QUICK, earlier=earlier).document())
+    order = [(each["device"], each["artifact"]) for each in both["results"]]
+    found = {(each["device"], each["artifact"]): each for each in resumed["results"]}
+    assert [found[key] for key in order] == both["results"]
+    assert {each["name"]: each for each in resumed["devices"]} == {
+        each["name"]: each for each in both["devices"]
+    }
+
+
+def test_a_result_stays_until_its_group_is_measured_anew(artifacts, fleet, tmp_path):
+    journal = Journal(tmp_path / "results.json")
+    fleet(a=None)
+    before = benchmark(artifacts[:2], QUICK, journal=journal).document()
+    before["results"].pop()
+    journal.path.write_text(json.dumps(before))
+    fleet(a=0)
+    earlier = read_earlier(journal.path, QUICK.asked())
+    benchmark(artifacts[:2], QUICK, journal=journal, earlier=earlier)
+    assert json.loads(journal.path.read_text())["results"] == before["results"]
+
+
+def test_a_name_that_means_another_machine_is_not_resumed(artifacts, fleet, tmp_path):
+    journal = Journal(tmp_path / "results.json")
+    fleet(a=None)
+    document = benchmark(artifacts[:2], QUICK, journal=journal).document()
+    document["devices"][0]["address"] = "ssh://elsewhere"
+    journal.path.write_text(json.dumps(document))
+    earlier = read_earlier(journal.path, QUICK.asked())
+    with pytest.raises(UsageError, match="ssh://elsewhere"):
+        benchmark(artifacts[:2], QUICK, earlier=earlier)
+
+
+def test_without_a_place_for_the_journal_work_goes_on(artifacts, fleet, tmp_path, capfd):
+    fleet(a=None)
+    (tmp_path / "file").touch()
+    journal = Journal(tmp_path / "file" / "results.json")
+    assert len(benchmark(artifacts[:2], QUICK, journal=journal).results) == 2
+    assert "journal" in journal.problem
+
+
+def test_a_fault_of_ours_on_one_device_spares_the_others(artifacts, fleet, monkeypatch):
+    from edgeferry.app.device_benchmark import DeviceBenchmark
+
+    genuine = DeviceBenchmark._job
+
+    def faulty(self, run, artifacts):
+        if self.device.name == "b":
+            raise ZeroDivisionError("oops")
+        return genuine(self, run, artifacts)
+
+    monkeypatch.setattr(DeviceBenchmark, "_job", faulty)
+    fleet(a=None, b=None)
+    report = benchmark(artifacts[:2], QUICK)
+    assert [each.extra["device"] for each in report.results] == ["a", "a"]
+    assert all("ZeroDivisionError" in text for text in report.failures.values())

@@ -39,6 +39,7 @@ def measured(name, p50, memory=100.0, ratio=None, executed="int8", ops=None, mar
             "execution": "float32",
             "sha256": name.encode().hex().ljust(64, "0")[:64],
             "weights_sha256": None,
+            "sustained": None,
             "marks": [{"name": mark, "text": mark} for mark in marks],
             **extra,
         },
@@ -50,6 +51,7 @@ def evaluated(*rows):
     results = [
         {
             "artifact": name,
+            "precision": name.split(".")[1],
             "sha256": name.encode().hex().ljust(64, "0")[:64],
             "weights_sha256": None,
             "top1": top1,
@@ -126,6 +128,26 @@ def test_without_labels_changed_answers_count():
     assert "0.75 % of its answers differ from the source's" in verdict.sentence
 
 
+def test_an_accuracy_that_was_compared_with_nothing_passes_no_limit():
+    accuracies = evaluated(("m.int8.tflite", 79.5, None, None))
+    verdict = judge("pi", [INT8], PI4, Budget(accuracy_drop=1), accuracies)
+    assert verdict.document()["ship"] is None
+    assert judge("pi", [INT8], PI4, Budget(), accuracies).document()["ship"] is not None
+
+
+def test_an_evaluation_that_found_nothing_tells_nothing():
+    accuracies = evaluated(("m.fp32.tflite", None, None, None))
+    assert "accuracy is unknown." in judge("pi", [FLOAT], PI4, Budget(), accuracies).sentence
+
+
+def test_a_long_run_is_judged_by_its_last_minute():
+    slowed = measured("m.int8.tflite", 90, sustained={"last_p50_ms": 150.0})
+    verdict = judge("pi", [slowed], PI4, Budget(latency_ms=100), None)
+    assert verdict.document()["ship"] is None
+    sentence = judge("pi", [slowed], PI4, Budget(), None).sentence
+    assert "150.00 ms in the last minute of a long run" in sentence
+
+
 def test_accuracies_are_matched_by_digest_and_not_by_name():
     stranger = measured("m.int8.tflite", 40, sha256="f" * 64)
     accuracies = evaluated(("m.int8.tflite", 79.5, 99.0, None))
@@ -192,7 +214,7 @@ def test_what_evaluate_wrote_is_read(tmp_path):
     )
     file.write_text(json.dumps(results_document("evaluate", [result])))
     found = read_accuracies(file).find(measured("m.int8.x", 9, sha256="0" * 64))
-    assert (found.top1, found.drop) == (80.0, 0.0)
+    assert (found.top1, found.drop) == (80.0, None)
 
 
 @pytest.mark.parametrize(

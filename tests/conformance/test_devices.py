@@ -15,7 +15,7 @@ from edgeferry.devices.fake_device import FakeDevice
 from edgeferry.devices.local_device import LocalDevice
 from edgeferry.errors import DeviceError, DeviceLostError, TimeLimitError
 
-pytest_plugins = ["device_ends.adb", "device_ends.openssh"]
+pytest_plugins = ["device_ends.adb", "device_ends.emulation", "device_ends.openssh"]
 
 ODD = ["", "two  words", "'", '"', "$HOME", "`id`", "a\nb", "*", "\\", "-x", "ünï ✓ 字", "a;b&c|d"]
 BIG = 5_000_000
@@ -279,3 +279,10 @@ class TestAdb(SendingDeviceConformance):
         address = f"adb://{phone.serial}"
         with AdbDevice(DeviceSettings("phone", address, python=sys.executable)) as device:
             yield device
+
+
+@pytest.mark.slow
+class TestEmulated(SendingDeviceConformance):
+    @pytest.fixture
+    def device(self, pi4):
+        return pi4

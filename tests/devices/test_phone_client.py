@@ -116,9 +116,12 @@ def test_tuning_leaves_the_threads_asked_for(measured, phone):
 
 def test_without_a_program_the_way_out_is_told():
     settings = DeviceSettings("rok", "adb://nowhere")
-    with open_device(settings) as device, PhoneClient(device) as client:
-        with pytest.raises(UsageError, match="rok has no Python") as caught:
-            client.prepare()
+    with (
+        open_device(settings) as device,
+        PhoneClient(device) as client,
+        pytest.raises(UsageError, match="rok has no Python") as caught,
+    ):
+        client.prepare()
     assert "--benchmark-model FILE" in caught.value.remedy
 
 
