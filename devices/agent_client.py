@@ -123,7 +123,7 @@ class AgentClient(Closing):
         wanted = ".".join(map(str, OLDEST_PYTHON))
         remedy = (
             f"Install Python {wanted} or later there, or name the one to use: "
-            f"edgeferry devices add NAME {self._device.settings.address} --python PATH"
+            f"edgeferry devices add NAME {self._device.settings.address} --python PATH --replace"
         )
         if ended.code or len(found) < 2 or not all(part.isdigit() for part in found):
             raise DeviceError(f"{self._device.name} has no Python {self._device.python!r}", remedy)

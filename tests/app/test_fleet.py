@@ -141,7 +141,7 @@ def test_nothing_measured_anywhere_is_an_error(artifacts, fleet):
 def test_a_client_that_is_killed_leaves_its_results_and_no_process(artifacts, tmp_path):
     file = tmp_path / "results.json"
     client = subprocess.Popen(
-        started(artifacts, file, "0.5"),
+        started(artifacts, file, "0.2"),
         stderr=subprocess.DEVNULL,
     )
     with client:
@@ -150,7 +150,7 @@ def test_a_client_that_is_killed_leaves_its_results_and_no_process(artifacts, tm
     wait_until(lambda: not marked_processes("edgeferry.devices."), "the agent lives on")
     before = validated(json.loads(file.read_text()))
     assert not before["complete"]
-    asked = ["--threads", "1", "--duration", "0.5", "--json", str(file), "--resume"]
+    asked = ["--threads", "1", "--duration", "0.2", "--json", str(file), "--resume"]
     assert run(["benchmark", *map(str, artifacts), *asked]) == 0
     after = validated(json.loads(file.read_text()))
     assert after["complete"]
