@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from edgeferry.closing import Closing
 from edgeferry.errors import DeviceError
@@ -177,6 +178,17 @@ class Device(Closing):
                 if self.digest(name) != digest:
                     raise DeviceError(f"{file.name} arrived damaged on {self.name}")
         return names
+
+    def facts(self) -> dict[str, Any]:
+        """Facts of its machine, as ``machine_facts`` names them; None where it does not tell.
+
+        Raises:
+            DeviceError: If it cannot be reached, or has no usable Python where it should.
+        """
+        from edgeferry.devices.client import client_for  # which in turn knows devices
+
+        with closing(client_for(self)) as client:
+            return client.facts()
 
     def install(self, requirements: Sequence[str]) -> None:
         """Install packages for the device's Python, where the transport can.

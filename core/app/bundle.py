@@ -24,6 +24,7 @@ from edgeferry.devices.own_wheel import write_own_wheel
 from edgeferry.devices.profile import Profile, System, profile_named
 from edgeferry.devices.wheels import WheelTarget, fetch_pip, fetch_wheels
 from edgeferry.errors import OutputError, UsageError
+from edgeferry.exporters.recipes import INT8_S8S8, INT8_U8S8
 from edgeferry.files import sha256_of
 from edgeferry.progress import Progress, silent
 from edgeferry.runtimes.registry import runtimes_for
@@ -77,12 +78,14 @@ class BundleReport:
         artifact: What it carries.
         about: What it says of itself, as in its ``bundle.json``.
         files: Size in bytes of each file in it, by name.
+        warnings: What would suit the device better.
     """
 
     path: Path
     artifact: Artifact
     about: Mapping[str, Any]
     files: Mapping[str, int]
+    warnings: list[str]
 
     def document(self) -> dict[str, Any]:
         """What ``--json`` writes."""
@@ -102,7 +105,8 @@ class BundleReport:
                 "sha256": sha256_of(self.path),
                 "about": dict(self.about),
                 "files": dict(self.files),
-            }
+            },
+            "warnings": self.warnings,
         }
         return results_document("bundle", [result], notes)
 
@@ -129,13 +133,14 @@ def bundle(
     require_contract(artifact)
     plan = _plan(artifact, options)
     with tempfile.TemporaryDirectory(prefix="edgeferry-") as folder:
-        progress("gathering", 0, 2)
+        progress("bundling", 0, 2)
         content = dict(plan.gather(Path(folder)))
-        progress("packing", 1, 2)
+        progress("bundling", 1, 2)
         root = artifact.path.stem
         write_archive(output, {f"{root}/{name}": file for name, file in content.items()})
         sizes = {name: file.stat().st_size for name, file in sorted(content.items())}
-    return BundleReport(output, artifact, plan.about(), sizes)
+    progress("bundling", 2, 2)
+    return BundleReport(output, artifact, plan.about(), sizes, plan.warnings())
 
 
 def _plan(artifact: Artifact, options: BundleOptions) -> _Plan:
@@ -206,6 +211,17 @@ class _Plan:
             "offline": self.options.offline,
             "requirements": list(self._requirements()),
         }
+
+    def warnings(self) -> list[str]:
+        """What would suit the device better."""
+        suited = {INT8_U8S8.name: "x86", INT8_S8S8.name: "arm"}
+        target = suited.get(require_contract(self.artifact).recipe, self.profile.target)
+        if target == self.profile.target:
+            return []
+        return [
+            f"{self.artifact.path.name} is quantized for {target} processors; for "
+            f"{self.profile.title} export with --targets {self.profile.target}"
+        ]
 
     def gather(self, folder: Path) -> Iterator[tuple[str, Path]]:
         """Every file of the bundle by its name; the digests of all others come last.

@@ -35,4 +35,4 @@ def bundle(
     options = BundleOptions(device, runtime, python, threads, settings, offline)
     with session(json, debug) as progress:
         report = make_bundle(artifact, options, output, progress)
-    deliver(report.document(), json, [bundle_facts(report)])
+    deliver(report.document(), json, [bundle_facts(report)], report.warnings)

@@ -183,6 +183,15 @@ def test_the_command_writes_it_and_says_what_is_in_it(exported, tmp_path, capfd)
     assert document["results"][0]["runtime"] == "onnxruntime"
 
 
+def test_integers_that_suit_other_processors_are_told(exported, tmp_path):
+    source = artifact(exported, "int8.onnx")
+    (warning,) = bundle(source, PI, tmp_path / "pi.zip").warnings
+    assert "--targets arm" in warning
+    pc = BundleOptions("generic-x86-64")
+    assert bundle(source, pc, tmp_path / "pc.zip").warnings == []
+    assert bundle(artifact(exported, "int8.tflite"), PI, tmp_path / "b.zip").warnings == []
+
+
 def test_before_its_setup_it_says_what_to_do(root):
     done = ran(root, "cat.jpg")
     assert done.returncode == 2

@@ -56,6 +56,11 @@ class DeviceConformance:
         done = device.run(self.command(device, code))
         assert (done.code, done.stdout, done.stderr) == (7, "out\n", "err\n")
 
+    def test_it_tells_facts_of_its_machine(self, device):
+        facts = device.facts()
+        assert facts["architecture"]
+        assert {"memory_mb", "governor", "temperature_c", "throttled"} <= set(facts)
+
     def test_success_is_0(self, device):
         assert device.run(self.command(device, "pass")).code == 0
 
