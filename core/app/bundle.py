@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from edgeferry.app.archives import check_archive_name, write_archive
+from edgeferry.app.bundle_contents import BundleOptions, BundlePlan
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import (
     Artifact,
     artifact_digests,
-    artifact_files,
     open_artifact,
     require_contract,
 )
 from edgeferry.devices.known import known_devices
-from edgeferry.devices.own_wheel import write_own_wheel
 from edgeferry.devices.profile import Profile, System, profile_named
-from edgeferry.devices.wheels import WheelTarget, fetch_pip, fetch_wheels
 from edgeferry.errors import OutputError, UsageError
-from edgeferry.exporters.recipes import INT8_S8S8, INT8_U8S8
 from edgeferry.files import sha256_of
 from edgeferry.progress import Progress, silent
 from edgeferry.runtimes.registry import runtimes_for
-
-BUNDLE_SCHEMA = 1
-_README = """\
-{name} for {title}
-
-    python3 run.py --setup          installs what it needs into the folder "site" beside run.py
-    python3 run.py PICTURE...       tells what is on pictures
-    python3 run.py --camera         takes a picture and tells what is on it
-    python3 run.py --help           tells the rest
-
-It is pinned for Python {python} on {system}. {network}
-Nothing outside this folder is changed. In a program of your own, with "site" on its path:
-
-    import edgeferry
-    predictor = edgeferry.load("{artifact}", runtime="{runtime}")
-"""
-_OFFLINE = "Everything is in this folder: no network is needed."
-_ONLINE = "The setup fetches packages from the package index that pip is set to."
-
-
-@dataclass(frozen=True)
-class BundleOptions:
-    """What goes into a bundle.
-
-    Attributes:
-        device: A profile's name, or that of a device of the user's.
-        runtime: Engine; None takes the best one with wheels for the device.
-        python: Python on the device, e.g. ``3.13``; None is the one of its usual system.
-        threads: Threads for one inference; None is what the profile starts with.
-        settings: The engine's own settings.
-        offline: Whether the wheels of the engine and of all it needs come along.
-    """
-
-    device: str
-    runtime: str | None = None
-    python: str | None = None
-    threads: int | None = None
-    settings: Mapping[str, str] | None = None
-    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +99,7 @@ def bundle(
     return BundleReport(output, artifact, plan.about(), sizes, plan.warnings())
 
 
-def _plan(artifact: Artifact, options: BundleOptions) -> _Plan:
+def _plan(artifact: Artifact, options: BundleOptions) -> BundlePlan:
     profile = _profile(options.device)
     system = _system(profile, options.python)
     suited = [each for each in runtimes_for(artifact.format) if each in system.installable]
@@ -154,7 +110,7 @@ def _plan(artifact: Artifact, options: BundleOptions) -> _Plan:
         )
     if not suited:
         raise UsageError(_why_nothing(system, artifact.format))
-    return _Plan(artifact, profile, system, options.runtime or suited[0], options)
+    return BundlePlan(artifact, profile, system, options.runtime or suited[0], options)
 
 
 def _profile(name: str) -> Profile:
@@ -184,98 +140,3 @@ def _why_nothing(system: System, model_format: str) -> str:
     reasons = sorted({each.reason for each in system.runtimes if each.reason})
     why = "; ".join(reasons) or "no engine has wheels for it"
     return f"nothing in Python runs {model_format} on {system.title}: {why}"
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A bundle to be made."""
-
-    artifact: Artifact
-    profile: Profile
-    system: System
-    runtime: str
-    options: BundleOptions
-
-    def about(self) -> dict[str, Any]:
-        """What the bundle says of itself."""
-        return {
-            "schema": BUNDLE_SCHEMA,
-            "device": self.profile.name,
-            "system": self.system.name,
-            "python": self.system.python,
-            "artifact": f"model/{self.artifact.path.name}",
-            **artifact_digests(self.artifact.path),
-            "runtime": self.runtime,
-            "threads": self.options.threads or self.profile.threads,
-            "settings": dict(self.options.settings or {}),
-            "offline": self.options.offline,
-            "requirements": list(self._requirements()),
-        }
-
-    def warnings(self) -> list[str]:
-        """What would suit the device better."""
-        suited = {INT8_U8S8.name: "x86", INT8_S8S8.name: "arm"}
-        target = suited.get(require_contract(self.artifact).recipe, self.profile.target)
-        if target == self.profile.target:
-            return []
-        return [
-            f"{self.artifact.path.name} is quantized for {target} processors; for "
-            f"{self.profile.title} export with --targets {self.profile.target}"
-        ]
-
-    def gather(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """Every file of the bundle by its name; the digests of all others come last.
-
-        Args:
-            folder: For those that are made.
-        """
-        content = {f"model/{file.name}": file for file in artifact_files(self.artifact.path)}
-        wheels = self._wheels(folder / "wheels")
-        content |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
-        content |= _written(folder, self._texts(wheels[0].name))
-        sums = "".join(f"{sha256_of(file)}  {name}\n" for name, file in sorted(content.items()))
-        yield from content.items()
-        yield from _written(folder, {"SHA256SUMS": sums}).items()
-
-    def _requirements(self) -> Sequence[str]:
-        return self.system.requirements(self.runtime)
-
-    def _wheels(self, folder: Path) -> list[Path]:
-        """Edgeferry's own wheel, and where there will be no network all others."""
-        folder.mkdir()
-        own = write_own_wheel(folder)
-        if not self.options.offline:
-            return [own]
-        target = WheelTarget(str(self.system.python), self.system.platforms)
-        return [own, *fetch_wheels(self._requirements(), target, folder), fetch_pip(folder)]
-
-    def _texts(self, own_wheel: str) -> dict[str, str]:
-        contract = require_contract(self.artifact)
-        index = ["--no-index", "--find-links wheels"] if self.options.offline else []
-        pins = [*index, "--only-binary :all:", *self._requirements(), f"./wheels/{own_wheel}"]
-        texts = {
-            "README.txt": self._readme(),
-            "bundle.json": json.dumps(self.about(), indent=2, ensure_ascii=False) + "\n",
-            "requirements.txt": "".join(f"{line}\n" for line in pins),
-            "run.py": files("edgeferry.app").joinpath("bundle_run.py").read_text("utf-8"),
-        }
-        if contract.labels:
-            texts["labels.txt"] = "".join(f"{label}\n" for label in contract.labels)
-        return texts
-
-    def _readme(self) -> str:
-        return _README.format(
-            name=self.artifact.path.name,
-            title=self.profile.title,
-            system=self.system.title,
-            python=self.system.python,
-            network=_OFFLINE if self.options.offline else _ONLINE,
-            artifact=f"model/{self.artifact.path.name}",
-            runtime=self.runtime,
-        )
-
-
-def _written(folder: Path, texts: Mapping[str, str]) -> dict[str, Path]:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    return {name: folder / name for name in texts}

@@ -27,8 +27,8 @@ def bundle(
     """Pack an artifact with all that a device needs to run it."""
     from edgeferry.app.benchmark_options import read_settings
     from edgeferry.app.benchmark_tables import bundle_facts
-    from edgeferry.app.bundle import BundleOptions
     from edgeferry.app.bundle import bundle as make_bundle
+    from edgeferry.app.bundle_contents import BundleOptions
     from edgeferry.app.cli_session import deliver, session
 
     settings = dict(read_settings(engine_setting or []))

@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 
 import edgeferry
-from edgeferry.app.bundle import BundleOptions, bundle
+from edgeferry.app.bundle import bundle
+from edgeferry.app.bundle_contents import BundleOptions
 from edgeferry.app.cli import run
 from edgeferry.app.results import results_schema
 from edgeferry.artifact import artifact_digests
@@ -285,8 +286,8 @@ def test_wheels_for_the_device_come_along_offline(exported, tmp_path, monkeypatc
         (folder / "pip.whl").write_bytes(b"pip")
         return folder / "pip.whl"
 
-    monkeypatch.setattr("edgeferry.app.bundle.fetch_wheels", fetched)
-    monkeypatch.setattr("edgeferry.app.bundle.fetch_pip", pip)
+    monkeypatch.setattr("edgeferry.app.bundle_contents.fetch_wheels", fetched)
+    monkeypatch.setattr("edgeferry.app.bundle_contents.fetch_pip", pip)
     options = BundleOptions("raspberry-pi-4", offline=True, python="3.13")
     report = bundle(artifact(exported, "int8.tflite"), options, tmp_path / "b.zip")
     root = unpacked(report.path, tmp_path / "there")

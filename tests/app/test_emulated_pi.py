@@ -5,7 +5,8 @@ import json
 import pytest
 
 import edgeferry
-from edgeferry.app.bundle import BundleOptions, bundle
+from edgeferry.app.bundle import bundle
+from edgeferry.app.bundle_contents import BundleOptions
 from edgeferry.app.cli import run
 from edgeferry.app.digits import LABELS
 from edgeferry.app.training import Training, train
