@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-import signal
 import sys
 import threading
-import uuid
 
 import pytest
 from device_ends.processes import marked_processes, wait_until
@@ -16,6 +14,7 @@ from edgeferry.devices.local_device import LocalDevice
 from edgeferry.errors import DeviceError, DeviceLostError, TimeLimitError
 
 pytest_plugins = ["device_ends.adb", "device_ends.emulation", "device_ends.openssh"]
+pytest_plugins += ["device_ends.processes"]
 
 ODD = ["", "two  words", "'", '"', "$HOME", "`id`", "a\nb", "*", "\\", "-x", "ünï ✓ 字", "a;b&c|d"]
 BIG = 5_000_000
@@ -28,16 +27,6 @@ class DeviceConformance:
     @pytest.fixture
     def device(self):
         raise NotImplementedError
-
-    @pytest.fixture
-    def marker(self):
-        """A text for command lines; what bears it at the end is a failure."""
-        text = uuid.uuid4().hex
-        yield text
-        left = marked_processes(text)
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        assert not left
 
     @pytest.fixture
     def file(self, tmp_path):

@@ -16,10 +16,9 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from device_ends.adbd_services import serve_files, serve_shell
+from edgeferry.closing import Closing
 
 HOME = "/data/local/tmp"
 _VERSION = 0x01000001
@@ -27,7 +26,7 @@ _PAYLOAD = 1 << 18
 _BANNER = b"device::ro.product.name=rok;ro.product.model=Rok 7;ro.product.device=rok;features="
 
 
-class Phone:
+class Phone(Closing):
     """The daemon; it listens until the block ends.
 
     Args:
@@ -108,15 +107,8 @@ class Phone:
                 self._links.append(link)
                 threading.Thread(target=_Connection(link, self).serve, daemon=True).start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Be gone, with all files."""
         self.die()
         shutil.rmtree(self.root, ignore_errors=True)
 

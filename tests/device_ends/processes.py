@@ -1,14 +1,32 @@
-"""Looking at processes from outside, and waiting without sleeping."""
+"""Looking at processes from outside, and waiting without sleeping.
+
+For its fixture, a test module names this one in ``pytest_plugins``.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 PATIENCE = 30
 """Seconds that a test waits for what has to come."""
+
+
+@pytest.fixture
+def marker() -> Iterator[str]:
+    """A text for command lines; what bears it at the end is a failure."""
+    text = uuid.uuid4().hex
+    yield text
+    left = marked_processes(text)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
 
 
 def wait_until(condition: Callable[[], object], what: str = "it did not come") -> None:

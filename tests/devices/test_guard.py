@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
-import uuid
 
 import pytest
 from device_ends.processes import marked_processes, wait_until
 
 from edgeferry.devices.device import Command
 from edgeferry.devices.guard import NO_FOLDER, TIME_UP, guarded
+
+pytest_plugins = ["device_ends.processes"]
 
 SHELLS = [name for name in ("bash", "dash", "busybox", "mksh") if shutil.which(name)]
 APPLETS = {"busybox": ("mkdir", "setsid", "sleep", "timeout")}
@@ -53,17 +54,6 @@ def shell(request, tmp_path):
         )
 
     return start
-
-
-@pytest.fixture
-def marker():
-    """A text for command lines; what bears it at the end is a failure."""
-    text = uuid.uuid4().hex
-    yield text
-    left = marked_processes(text)
-    for pid in left:
-        os.kill(pid, 9)
-    assert not left
 
 
 def told_by(process):

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import uuid
 
 import pytest
 from device_ends.processes import marked_processes, wait_until
@@ -16,7 +15,7 @@ from edgeferry.devices.device import Command, DeviceSettings
 from edgeferry.errors import DeviceError, DeviceLostError, TimeLimitError, UsageError
 
 pytest.importorskip("asyncssh")
-pytest_plugins = ["device_ends.openssh"]
+pytest_plugins = ["device_ends.openssh", "device_ends.processes"]
 
 from edgeferry.devices import ssh_login  # noqa: E402
 from edgeferry.devices.ssh_address import SshAddress  # noqa: E402
@@ -30,17 +29,6 @@ HELLO = Command([sys.executable, "-c", "print('hello')"])
 def device(openssh):
     with SshDevice(openssh.settings) as device:
         yield device
-
-
-@pytest.fixture
-def marker():
-    """A text for command lines; what bears it at the end is a failure."""
-    text = uuid.uuid4().hex
-    yield text
-    left = marked_processes(text)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left
 
 
 def at(address):
