@@ -94,6 +94,7 @@ def _own_facts(properties: Mapping[str, str], root: Path) -> dict[str, Any]:
         "physical_cores": physical_cores(root, cpus) if cpus else None,
         "python": None,
         "packages": None,
+        "own_ticks": None,
         "abi": get("ro.product.cpu.abi"),
     }
     level = get("ro.build.version.sdk", "")

@@ -15,6 +15,8 @@ SLOW_CLOCK = 0.9
 """Share of the processor's clock below which it is slow."""
 STEAL = 0.01
 """Share of the processors' time that other virtual machines may take."""
+OTHERS = 0.1
+"""Share of the processors' time that other work may take."""
 WAITING = 0.1
 """Share of the time in which tasks may wait for a processor."""
 LOAD = 0.5
@@ -132,7 +134,7 @@ def _swapped(run: Conditions) -> Mark | None:
 
 
 def _starved(run: Conditions) -> Mark | None:
-    reasons = "; ".join(filter(None, (_stolen(run), _waited(run), _loaded(run))))
+    reasons = "; ".join(filter(None, (_stolen(run), _waited(run), _others(run))))
     return Mark("starved", reasons) if reasons else None
 
 
@@ -148,6 +150,17 @@ def _waited(run: Conditions) -> str | None:
     if not waited or not seconds or waited <= WAITING * seconds * 1e6:
         return None
     return f"tasks waited for a processor in {waited / seconds / 1e6:.0%} of the time"
+
+
+def _others(run: Conditions) -> str | None:
+    """What other work took of the processors; where that is not told, the load before the run."""
+    busy, ticks = run.counted("processor_ticks", "busy"), run.counted("processor_ticks", "all")
+    own = run.counted("own_ticks")
+    if busy is None or own is None or not ticks:
+        return _loaded(run)
+    if busy - own <= OTHERS * ticks:
+        return None
+    return f"other work took {(busy - own) / ticks:.0%} of the processors' time"
 
 
 def _loaded(run: Conditions) -> str | None:

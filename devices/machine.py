@@ -68,7 +68,7 @@ def _told(fact: Fact, root: Path) -> Any:
     """A fact, or None where a file holds what nobody foresaw."""
     try:
         return fact(root)
-    except (ArithmeticError, LookupError, OSError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, OSError, ValueError):
         return None
 
 
@@ -139,6 +139,7 @@ _FACTS: dict[str, Fact] = {
     "runnable_tasks": pressure.runnable_tasks,
     "cpu_pressure": pressure.cpu_pressure,
     "processor_ticks": pressure.processor_ticks,
+    "own_ticks": pressure.own_ticks,
     "uptime_s": pressure.uptime,
     "python": lambda _: platform.python_version(),
     "packages": _packages,

@@ -1,5 +1,6 @@
 """What else the machine had to do: counters of the kernel, to be compared before and after."""
 
+import os
 import re
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def cpu_pressure(root: Path = Path("/")) -> dict[str, float | None] | None:
 
 
 def processor_ticks(root: Path = Path("/")) -> dict[str, int] | None:
-    """Ticks of all processors since boot, ``all`` of them and those that others stole.
+    """Ticks of all processors since boot: ``all`` of them, those that were ``busy``, and ``steal``.
 
     ``steal`` is time in which the host ran other virtual machines: proc_stat(5).
     """
@@ -42,7 +43,16 @@ def processor_ticks(root: Path = Path("/")) -> dict[str, int] | None:
     # What follows the eighth, time of guests, is in the first two already.
     ticks = [count for word in first[1:9] if (count := whole(word)) is not None]
     known = first[:1] == ["cpu"] and len(ticks) == 8
-    return {"all": sum(ticks), "steal": ticks[7]} if known else None
+    if not known:
+        return None
+    user, nice, system, _, _, irq, softirq, steal = ticks
+    busy = user + nice + system + irq + softirq
+    return {"all": sum(ticks), "busy": busy, "steal": steal}
+
+
+def own_ticks(_: Path = Path("/")) -> float:
+    """Ticks that this process was busy, and those that it started and that have ended."""
+    return sum(os.times()[:4]) * os.sysconf("SC_CLK_TCK")
 
 
 def paging(root: Path = Path("/")) -> dict[str, int | None]:

@@ -156,6 +156,27 @@ def test_the_load_that_an_earlier_measurement_left_is_no_mark():
     assert marks(facts(load_average=3.9, runnable_tasks=1), later(), FULL_SPEED) == []
 
 
+def test_other_work_starves_the_run_and_its_own_does_not():
+    before = facts(processor_ticks={"all": 100_000, "busy": 5_000, "steal": 0}, own_ticks=40.0)
+    worked = {"all": 140_000, "busy": 44_000, "steal": 0}
+    own = later(processor_ticks=worked, own_ticks=38_000.0, load_average=4.0)
+    assert marks(before, own, FULL_SPEED) == []
+    shared = later(processor_ticks=worked, own_ticks=20_040.0)
+    mark = only(marks(before, shared, FULL_SPEED))
+    assert mark == Mark("starved", "other work took 48% of the processors' time")
+
+
+def test_load_is_no_mark_where_the_work_of_others_is_known():
+    before = facts(
+        processor_ticks={"all": 100_000, "busy": 5_000, "steal": 0},
+        own_ticks=40.0,
+        load_average=3.9,
+        runnable_tasks=3,
+    )
+    after = later(processor_ticks={"all": 140_000, "busy": 44_000, "steal": 0}, own_ticks=39_000.0)
+    assert marks(before, after, FULL_SPEED) == []
+
+
 def test_reasons_to_be_starved_make_one_mark():
     after = later(
         processor_ticks={"all": 140_000, "steal": 2000}, cpu_pressure={"total_us": 26_000_000}

@@ -86,7 +86,7 @@ def test_facts_of_a_virtual_pc(tmp_path):
     assert (facts["board"], facts["processor"]) == ("Standard PC", "Xeon")
     assert facts["virtualized"] is True
     assert facts["isa"] == ["amx_int8", "avx2", "avx512_vnni", "avx512f", "avx_vnni", "sse4_2"]
-    assert facts["processor_ticks"] == {"all": 1000, "steal": 20}
+    assert facts["processor_ticks"] == {"all": 1000, "busy": 160, "steal": 20}
     assert facts["cpu_pressure"] == {"avg10": 1.5, "total_us": 16532}
     assert [facts[f"pages_swapped_{way}"] for way in ("in", "out")] == [12, 34]
     assert (facts["oom_kills"], facts["uptime_s"], facts["runnable_tasks"]) == (2, 15559.34, 2)
