@@ -15,7 +15,7 @@ from typing import ClassVar
 from edgeferry.devices.adb_client import ANSWER, AdbClient
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
 from edgeferry.devices.guard import GRACE, NO_FOLDER, TIME_UP, guarded
-from edgeferry.devices.lines import Heard, end_of, lines_of
+from edgeferry.devices.lines import Heard, chunks_of, end_of, lines_of
 from edgeferry.errors import DeviceError, DeviceLostError, TimeLimitError
 from edgeferry.files import atomic_path
 
@@ -173,7 +173,7 @@ def _followed(
 def _listen(process: subprocess.Popen[bytes], mark: str, tell: Listener) -> int | None:
     assert process.stdout is not None
     ending = re.compile(rf"(.*){mark} (\d{{1,3}}),")
-    for line in lines_of(process.stdout):
+    for line in lines_of(chunks_of(process.stdout)):
         match = ending.fullmatch(line)
         if match is None:
             tell(line)

@@ -2,7 +2,7 @@
 
 import codecs
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 LONGEST = 1 << 24
@@ -55,12 +55,18 @@ class LineReader:
             self._rest = ""
 
 
-def lines_of(stream: IO[bytes]) -> Iterator[str]:
-    """Lines of a pipe, each as soon as it is there."""
+def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Lines of a stream that comes in pieces, each as soon as it is there."""
     reader = LineReader()
-    while data := os.read(stream.fileno(), _CHUNK):
+    for data in chunks:
         yield from reader.feed(data)
     yield from reader.feed(b"", final=True)
+
+
+def chunks_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """What a pipe holds, as soon as it is there."""
+    while data := os.read(stream.fileno(), _CHUNK):
+        yield data
 
 
 def end_of(stream: IO[bytes]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
-from edgeferry.devices.lines import Heard, end_of, lines_of
+from edgeferry.devices.lines import Heard, chunks_of, end_of, lines_of
 from edgeferry.errors import DeviceError, DeviceLostError, OutputError, TimeLimitError
 from edgeferry.files import atomic_path, sha256_of
 
@@ -64,7 +64,7 @@ class LocalDevice(Device):
             threading.Thread(target=_end_leftovers, args=(process,), daemon=True).start()
             try:
                 assert process.stdout is not None
-                for line in lines_of(process.stdout):
+                for line in lines_of(chunks_of(process.stdout)):
                     (listen or heard.append)(line)
                 code = process.wait()
             finally:

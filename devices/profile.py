@@ -11,7 +11,6 @@ from edgeferry.runtimes.registry import runtimes_for
 
 _LEGACY_TAGS = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _OLDEST_GLIBC = {"aarch64": 17, "x86_64": 5}
-_ARCHITECTURES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True)
@@ -167,14 +166,6 @@ class Profile:
         """Names of the runtimes with wheels for its system."""
         return self.system.installable
 
-    def runtime(self, name: str) -> RuntimeSupport:
-        """What is known of a runtime on its system.
-
-        Raises:
-            UsageError: If nothing is.
-        """
-        return self.system.runtime(name)
-
     def runtimes_for(self, model_format: str) -> tuple[str, ...]:
         """Names of the runtimes with wheels for its system that run a format, best first."""
         return tuple(name for name in runtimes_for(model_format) if name in self.installable)
@@ -206,21 +197,3 @@ def profile_named(name: str) -> Profile:
     if name not in known:
         raise UsageError(f"there is no device profile {name!r}; nearest: {nearest(name, known)}")
     return known[name]
-
-
-def profile_for(architecture: str) -> Profile:
-    """The generic profile of an architecture.
-
-    Args:
-        architecture: As ``platform.machine()`` tells it: ``aarch64``, ``arm64``, ``x86_64``,
-            ``AMD64``.
-
-    Raises:
-        UsageError: If there is none for it.
-    """
-    plain = architecture.lower()
-    plain = _ARCHITECTURES.get(plain, plain)
-    if plain not in _OLDEST_GLIBC:
-        known = ", ".join(_OLDEST_GLIBC)
-        raise UsageError(f"there is no device profile for {architecture}", f"There is for: {known}")
-    return profile_named(f"generic-{plain.replace('_', '-')}")

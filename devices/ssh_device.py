@@ -5,17 +5,16 @@ from __future__ import annotations
 import secrets
 import shlex
 import time
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from edgeferry.devices.device import Command, Completed, Device, DeviceSettings, Listener
 from edgeferry.devices.guard import GRACE, TIME_UP, guarded
-from edgeferry.devices.lines import Heard, LineReader
+from edgeferry.devices.lines import Heard, lines_of
 from edgeferry.devices.space import no_space
 from edgeferry.devices.ssh_address import SshAddress
 from edgeferry.devices.ssh_connection import SshConnection
-from edgeferry.devices.ssh_program import MARK, SshProgram
+from edgeferry.devices.ssh_program import MARK
 from edgeferry.errors import DeviceError, TimeLimitError
 from edgeferry.files import atomic_path
 
@@ -83,7 +82,7 @@ class SshDevice(Device):
         limit = command.time_limit + _MARGIN
         heard = Heard()
         with self._connection.program(line, str(command), limit) as program:
-            for text in _lines(program):
+            for text in lines_of(iter(program.read, b"")):
                 (listen or heard.append)(text)
             code, stderr = program.ending()
         if code in TIME_UP and time.monotonic() - started >= command.time_limit:
@@ -136,13 +135,6 @@ def _shell_line(script: str, **values: object) -> str:
     fixed = {"mark": MARK, "limit": _LONGEST_COPY}
     quoted = {key: shlex.quote(str(value)) for key, value in values.items()}
     return f"exec sh -c {shlex.quote(script.format(**fixed, **quoted))}"
-
-
-def _lines(program: SshProgram) -> Iterator[str]:
-    reader = LineReader()
-    for data in iter(program.read, b""):
-        yield from reader.feed(data)
-    yield from reader.feed(b"", final=True)
 
 
 def _reason(complaint: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edgeferry.app.cli_options import Debug, EngineSettings, Json, RuntimeName, Threads
+from edgeferry.app.cli_options import Debug, EngineSettings, Json
 
 
 def bundle(
@@ -18,8 +18,12 @@ def bundle(
     python: Annotated[
         str | None, typer.Option(metavar="VERSION", help="The device's Python, e.g. 3.13.")
     ] = None,
-    runtime: RuntimeName = None,
-    threads: Threads = None,
+    runtime: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Engine; the first with wheels for it.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads per inference; what its profile says.")
+    ] = None,
     engine_setting: EngineSettings = None,
     json: Json = None,
     debug: Debug = False,

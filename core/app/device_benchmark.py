@@ -155,7 +155,8 @@ class DeviceBenchmark:
     def _left(self, run: GroupRun) -> list[Sequence[Artifact]]:
         """What is still to be measured, cut as the device can do it."""
         if not run.saved:
-            return [[each] for each in run.artifacts] if self.device.emulated else [run.artifacts]
+            together = self.device.starts_children
+            return [run.artifacts] if together else [[each] for each in run.artifacts]
         if not self._plan.sustained:
             return []
         left = [each for each in run.artifacts if not _is_sustained(run.saved[each.path])]
@@ -163,15 +164,15 @@ class DeviceBenchmark:
 
     def _job(self, run: GroupRun, artifacts: Sequence[Artifact]) -> Job:
         """What the agent is asked to do."""
-        if self.device.emulated:
-            runtime = self._installed_runtime(run.format)
-            trials = [self._trial(each, runtime) for each in artifacts]
-            return Job(trials, self._plan, children=False)
+        children = self.device.starts_children
         if run.saved:
             trials = [self._as_before(each, run.saved[each.path]) for each in artifacts]
-            return Job(trials, replace(self._plan, rounds=0))
-        trials = [self._trial(each, self._options.runtime) for each in artifacts]
-        return Job(trials, self._plan, self._options.tune)
+            return Job(trials, replace(self._plan, rounds=0), children=children)
+        emulated, runtime = self.device.emulated, self._options.runtime
+        if emulated:
+            runtime = self._installed_runtime(run.format)
+        trials = [self._trial(each, runtime) for each in artifacts]
+        return Job(trials, self._plan, self._options.tune and not emulated, children)
 
     def _trial(self, artifact: Artifact, runtime: str | None) -> Trial:
         options = self._options

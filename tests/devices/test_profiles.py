@@ -11,7 +11,7 @@ import pytest
 
 import edgeferry
 from edgeferry.devices import profile as profile_module
-from edgeferry.devices.profile import System, profile_for, profile_named, profiles
+from edgeferry.devices.profile import System, profile_named, profiles
 from edgeferry.devices.profile_files import read_profiles
 from edgeferry.errors import UsageError
 from edgeferry.runtimes.registry import RUNTIMES
@@ -80,7 +80,7 @@ def test_a_phone_has_no_python_and_says_what_runs_there():
     assert phone.system.python is None
     assert phone.system.platforms == ()
     assert phone.runtimes_for("tflite") == ()
-    assert "benchmark_model" in phone.runtime("litert").reason
+    assert "benchmark_model" in phone.system.runtime("litert").reason
 
 
 def test_jetpack_says_that_its_own_python_is_too_old():
@@ -102,24 +102,6 @@ def test_runtimes_are_of_the_registry_and_their_wheels_fit_the_system(name):
                 assert platform in system.platforms
 
 
-@pytest.mark.parametrize(
-    ("machine", "name"),
-    [
-        ("aarch64", "generic-aarch64"),
-        ("arm64", "generic-aarch64"),
-        ("x86_64", "generic-x86-64"),
-        ("AMD64", "generic-x86-64"),
-    ],
-)
-def test_the_generic_profile_of_a_machine(machine, name):
-    assert profile_for(machine).name == name
-
-
-def test_a_machine_without_profile_is_told_which_have_one():
-    with pytest.raises(UsageError, match=r"armv7l[\s\S]*aarch64, x86_64"):
-        profile_for("armv7l")
-
-
 def test_a_misspelled_profile_lists_the_nearest():
     with pytest.raises(UsageError, match="raspberry-pi-4") as caught:
         profile_named("rasberry-pi4")
@@ -128,7 +110,7 @@ def test_a_misspelled_profile_lists_the_nearest():
 
 def test_a_runtime_that_no_profile_knows_is_refused():
     with pytest.raises(UsageError, match=r"'keras'.*litert"):
-        profile_named("raspberry-pi-4").runtime("keras")
+        profile_named("raspberry-pi-4").system.runtime("keras")
 
 
 def test_platform_tags_of_an_arm_system_newest_first():
