@@ -1,11 +1,21 @@
 """A histogram that grows with what it sees: one pass, fixed memory, no range known beforehand."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 HALF = 2048
 """Bins on each side of 0."""
 _SMALLEST_EXPONENT = -100
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest value that quantization shall represent."""
+
+    low: float
+    high: float
 
 
 class Histogram:
@@ -34,6 +44,20 @@ class Histogram:
         scaled = flat * np.float32(2.0**-self._exponent)
         bins = np.floor(scaled, out=scaled).astype(np.int32) + np.int32(HALF)
         self._counts += np.bincount(bins, minlength=2 * HALF)
+
+    def limits(self) -> Range:
+        """The smallest and the largest value counted; 0 where there was none."""
+        return Range(self._low, self._high) if self._counts.any() else Range(0.0, 0.0)
+
+    def filled(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The middles of the bins that hold something, in order, and their counts.
+
+        The bin that starts at 0 stands for 0 itself: most of what it holds are zeros that a
+        rectifier made.
+        """
+        (filled,) = self._counts.nonzero()
+        middles = np.where(filled == HALF, 0.0, (filled - HALF + 0.5) * 2.0**self._exponent)
+        return np.clip(middles, self._low, self._high), self._counts[filled]
 
     def quantile(self, share: float) -> float:
         """The outer edge of the bin that holds a quantile, within the values counted.

@@ -12,7 +12,8 @@ from typing import Any, Literal, Self, get_args
 
 from edgeferry.errors import ContractError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added ``quantization``; contracts of schema 1 are read as without."""
 INPUT_NAME = "image"
 OUTPUT_NAMES = {"classification": "probabilities"}
 
@@ -109,6 +110,40 @@ class CalibrationInfo:
 
 
 @dataclass(frozen=True)
+class ControlInfo:
+    """What accuracy-controlled export measured before it wrote an artifact.
+
+    Attributes:
+        max_drop: Largest drop asked for, percentage points.
+        drop: The drop measured against the fp32 artifact of the same format.
+        measure: What dropped: ``top1``, or ``agreement`` where the pictures had no labels.
+        images: Number of validation pictures.
+        attempts: How many ways to quantize were tried, this one included.
+    """
+
+    max_drop: float
+    drop: float
+    measure: Literal["top1", "agreement"]
+    images: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class QuantizationInfo:
+    """How the network was made integer, the ranges aside.
+
+    Attributes:
+        repairs: What was done against the error, e.g. ``bias-correction``.
+        float_layers: Layers left in float, by their names in the source.
+        control: How the accuracy was controlled; None where it was not asked for.
+    """
+
+    repairs: tuple[str, ...] = ()
+    float_layers: tuple[str, ...] = ()
+    control: ControlInfo | None = None
+
+
+@dataclass(frozen=True)
 class Contract:
     """What every artifact carries inside itself.
 
@@ -122,6 +157,7 @@ class Contract:
         recipe: Name of the quantization recipe; for float artifacts the precision.
         source: The trained model.
         calibration: The calibration set; None for float artifacts.
+        quantization: What else int8 took; None for float artifacts.
         versions: Versions of the tools that made it.
     """
 
@@ -134,6 +170,7 @@ class Contract:
     recipe: str
     source: SourceInfo
     calibration: CalibrationInfo | None = None
+    quantization: QuantizationInfo | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -153,10 +190,20 @@ class Contract:
         return self.labels[index] if self.labels else str(index)
 
     def with_artifact(
-        self, precision: Precision, recipe: str, calibration: CalibrationInfo | None = None
+        self,
+        precision: Precision,
+        recipe: str,
+        calibration: CalibrationInfo | None = None,
+        quantization: QuantizationInfo | None = None,
     ) -> Self:
         """This contract for an artifact of the given precision and recipe."""
-        return replace(self, precision=precision, recipe=recipe, calibration=calibration)
+        return replace(
+            self,
+            precision=precision,
+            recipe=recipe,
+            calibration=calibration,
+            quantization=quantization,
+        )
 
     def with_versions(self, **versions: str) -> Self:
         """This contract with the versions of further tools."""
@@ -199,6 +246,7 @@ class Contract:
                 recipe=str(data["recipe"]),
                 source=SourceInfo(**data["source"]),
                 calibration=data["calibration"] and CalibrationInfo(**data["calibration"]),
+                quantization=_quantization_from_dict(data.get("quantization")),
                 versions=dict(data["versions"]),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -222,6 +270,16 @@ class Contract:
 
 def _input_from_dict(data: Mapping[str, Any]) -> InputSpec:
     return InputSpec(**{**data, "resize": ResizeRule(**data["resize"])})
+
+
+def _quantization_from_dict(data: Mapping[str, Any] | None) -> QuantizationInfo | None:
+    if data is None:
+        return None
+    return QuantizationInfo(
+        repairs=tuple(map(str, data["repairs"])),
+        float_layers=tuple(map(str, data["float_layers"])),
+        control=data["control"] and ControlInfo(**data["control"]),
+    )
 
 
 def _require_choice(what: str, value: object, choices: tuple[str, ...]) -> None:

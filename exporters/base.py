@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgeferry.calibration.store import StoredPictures
-from edgeferry.contract import CalibrationInfo, Contract, Format, Precision
+from edgeferry.calibration.histogram import Range
+from edgeferry.calibration.ranges import AUTO
+from edgeferry.contract import CalibrationInfo, Contract, Format, Precision, QuantizationInfo
 from edgeferry.exporters.recipes import Recipe
+from edgeferry.exporters.statistics import Calibration, Statistics
 from edgeferry.progress import Progress, silent
 
 P = TypeVar("P")
 """What an exporter's precisions share."""
+BIAS_CORRECTION, EQUALIZATION = "bias-correction", "equalization"
+"""Repairs, as contracts name them."""
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,6 @@ class PreparedSource:
         return cls(path.with_name(data["graph"]), Contract.from_dict(data["contract"]))
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """The pictures to calibrate on, streamed from disk in batches as the network takes them.
-
-    Attributes:
-        pictures: uint8 ``[1, height, width, channels]`` each.
-        info: What the contract records of them.
-        batch: Pictures per batch.
-    """
-
-    pictures: StoredPictures
-    info: CalibrationInfo
-    batch: int = 1
-
-    def __len__(self) -> int:
-        """Number of batches."""
-        return -(-len(self.pictures) // self.batch)
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Each batch, uint8; the last is filled up with copies of its last picture."""
-        remaining = iter(self.pictures)
-        while batch := list(islice(remaining, self.batch)):
-            batch += batch[-1:] * (self.batch - len(batch))
-            yield np.concatenate(batch)
-
-
 class Exporter(ABC, Generic[P]):
     """Writes one format. Runs in a process of its own, away from the other engines.
 
@@ -85,10 +59,13 @@ class Exporter(ABC, Generic[P]):
     """File suffixes of one artifact, the one that users name first."""
     best_method: ClassVar[str] = "percentile"
     """The calibration method that measured best on this format; what ``auto`` stands for."""
+    repairs: ClassVar[tuple[str, ...]] = (BIAS_CORRECTION,)
+    """What this format does against the error of int8, always."""
 
     def __init__(self, source: PreparedSource, progress: Progress = silent) -> None:
         self.source = source
         self.progress = progress
+        self._statistics: Statistics | None = None
 
     @abstractmethod
     def prepare(self) -> P:
@@ -107,10 +84,38 @@ class Exporter(ABC, Generic[P]):
             destination: File to write, with the first of ``suffixes``.
         """
 
+    def statistics(self, prepared: P, calibration: Calibration) -> Statistics:
+        """What the activations held: one pass over the pictures serves every int8 recipe."""
+        if self._statistics is None:
+            self._statistics = self._collect(prepared, calibration)
+        return self._statistics
+
+    def _collect(self, prepared: P, calibration: Calibration) -> Statistics:
+        """Read the activations of the float model; a format without int8 leaves this out."""
+        raise NotImplementedError
+
+    def ranges(self, prepared: P, recipe: Recipe, calibration: Calibration) -> dict[str, Range]:
+        """The range of each activation by a recipe's method, by tensor name."""
+        return self.statistics(prepared, calibration).ranges(self.method(recipe))
+
+    def method(self, recipe: Recipe) -> str:
+        """The name of the range-finding method that a recipe comes to."""
+        return self.best_method if recipe.method == AUTO else recipe.method
+
     def contract(self, recipe: Recipe, calibration: Calibration | None) -> Contract:
         """The contract for one artifact of this exporter."""
-        info = calibration.info if calibration and recipe.precision == "int8" else None
-        contract = self.source.contract.with_artifact(recipe.precision, recipe.name, info)
+        ranges, quantization = None, None
+        if recipe.precision == "int8":
+            assert calibration is not None
+            pictures = len(calibration.pictures)
+            ranges = CalibrationInfo(self.method(recipe), pictures, calibration.sha256)
+            equalization = (EQUALIZATION,) if recipe.equalize else ()
+            quantization = QuantizationInfo(
+                (*equalization, *self.repairs), recipe.float_layers, recipe.control
+            )
+        contract = self.source.contract.with_artifact(
+            recipe.precision, recipe.name, ranges, quantization
+        )
         return contract.with_versions(**self.tool_versions(recipe.precision))
 
     @abstractmethod

@@ -5,39 +5,10 @@ input. That is known before quantization, so the bias takes it back; cf. Nagel e
 section 4.2, https://arxiv.org/abs/1906.04721 (with means measured, not derived).
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 _LARGEST = 127
-
-
-class ChannelMeans:
-    """Mean of each channel of some activations, over all pictures; keeps no tensor.
-
-    Args:
-        channel_axis: By tensor name, which of its axes is the channels'.
-    """
-
-    def __init__(self, channel_axis: Mapping[str, int]) -> None:
-        self._axes = channel_axis
-        self._sums: dict[str, NDArray[np.float64]] = {}
-        self._pictures = 0
-
-    def observe(self, activations: Mapping[str, NDArray[Any]]) -> None:
-        """Take in the activations of one picture, by tensor name."""
-        self._pictures += 1
-        for name, axis in self._axes.items():
-            values = activations[name]
-            others = tuple(a for a in range(values.ndim) if a != axis % values.ndim)
-            mean = values.mean(axis=others, dtype=np.float64)
-            self._sums[name] = self._sums.get(name, np.float64(0)) + mean
-
-    def means(self) -> dict[str, NDArray[np.float64]]:
-        """Float64 ``[channels]`` by tensor name."""
-        return {name: total / self._pictures for name, total in self._sums.items()}
 
 
 def rounding_shift(

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeferry.exporters.bias_correction import rounding_shift
+from edgeferry.exporters.channels import Channels
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 
-def corrected(model: ModelProto, means: Mapping[str, NDArray[Any]]) -> ModelProto:
+def corrected(model: ModelProto, inputs: Mapping[str, Channels]) -> ModelProto:
     """The model with each bias moved against the shift of its rounded weights.
 
     Args:
         model: A float model.
-        means: Channel means by the names that ``channel_axes`` gave.
+        inputs: Channels by the names that ``channel_axes`` gave.
     """
     import onnx
     from onnx import numpy_helper
@@ -30,7 +30,7 @@ def corrected(model: ModelProto, means: Mapping[str, NDArray[Any]]) -> ModelProt
     for node in _weighted(copy):
         kernel, bias = (numpy_helper.to_array(values[name]) for name in node.input[1:3])
         outputs_first = kernel if node.op_type == "Conv" or _transposed(node) else kernel.T
-        moved = bias - rounding_shift(outputs_first, means[node.input[0]])
+        moved = bias - rounding_shift(outputs_first, inputs[node.input[0]].mean)
         values[node.input[2]].CopyFrom(
             numpy_helper.from_array(moved.astype(np.float32), node.input[2])
         )
@@ -38,7 +38,7 @@ def corrected(model: ModelProto, means: Mapping[str, NDArray[Any]]) -> ModelProt
 
 
 def channel_axes(model: ModelProto) -> dict[str, int]:
-    """The tensors whose channel means ``corrected`` needs, with their channel axis."""
+    """The tensors whose channels ``corrected`` needs, with their channel axis."""
     return {node.input[0]: 1 for node in _weighted(model)}
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from edgeferry.artifact import METADATA_NAME
-from edgeferry.calibration.ranges import Range
+from edgeferry.calibration.histogram import Range
 from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
-from edgeferry.exporters.base import Calibration, Exporter, versions_of
+from edgeferry.exporters.base import Exporter, versions_of
 from edgeferry.exporters.preparation import ENTRY_SCOPE
-from edgeferry.exporters.recipes import Recipe
-from edgeferry.exporters.statistics import collect
+from edgeferry.exporters.recipes import IntegerType, Recipe
+from edgeferry.exporters.statistics import Calibration, Statistics, collect
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -22,8 +23,6 @@ class OnnxExporter(Exporter["ModelProto"]):
 
     format: ClassVar[Format] = "onnx"
     suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
-    _calibrated: tuple[ModelProto, dict[str, Range]] | None = None
-    """Shared by the int8 recipes."""
 
     def prepare(self) -> ModelProto:
         """Convert the graph to a float model."""
@@ -40,14 +39,18 @@ class OnnxExporter(Exporter["ModelProto"]):
         destination: Path,
     ) -> None:
         """Write one artifact."""
+        from edgeferry.exporters.onnx_bias import corrected
+        from edgeferry.exporters.onnx_network import onnx_network
+
         model = prepared
         if recipe.precision == "fp16":
             model = to_fp16(prepared)
         elif recipe.precision == "int8":
             assert calibration is not None
-            if self._calibrated is None:
-                self._calibrated = self._calibrate(prepared, calibration)
-            model = quantize(*self._calibrated, recipe)
+            channels = self.statistics(prepared, calibration).channels
+            ranges = self.ranges(prepared, recipe, calibration)
+            left = onnx_network(prepared).float_group(recipe.float_layers)
+            model = quantize(corrected(prepared, channels), ranges, recipe.activations, left)
         write(model, self.contract(recipe, calibration), destination)
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:
@@ -55,16 +58,12 @@ class OnnxExporter(Exporter["ModelProto"]):
         packages = ["tf2onnx", "onnx"]
         return versions_of(packages if precision == "fp32" else [*packages, "onnxruntime"])
 
-    def _calibrate(
-        self, model: ModelProto, calibration: Calibration
-    ) -> tuple[ModelProto, dict[str, Range]]:
-        """Give the float model with corrected biases, and the range of each activation."""
+    def _collect(self, prepared: ModelProto, calibration: Calibration) -> Statistics:
         from edgeferry.exporters.onnx_activations import OnnxActivationReader
-        from edgeferry.exporters.onnx_bias import channel_axes, corrected
+        from edgeferry.exporters.onnx_bias import channel_axes
 
-        reader = OnnxActivationReader(model)
-        found = collect(reader, calibration, channel_axes(model), self.progress)
-        return corrected(model, found.means), found.ranges
+        reader = OnnxActivationReader(prepared)
+        return collect(reader, calibration, channel_axes(prepared), self.progress)
 
 
 def float_nodes(model: ModelProto) -> list[str]:
@@ -123,10 +122,18 @@ def _drop_unread(model: ModelProto) -> None:
         model.graph.node.remove(node)
 
 
-def quantize(model: ModelProto, ranges: dict[str, Range], recipe: Recipe) -> ModelProto:
+def quantize(
+    model: ModelProto, ranges: dict[str, Range], activations: IntegerType, left: Collection[str]
+) -> ModelProto:
     """Quantize statically to QDQ form, weights int8 per channel.
 
     The scores are not quantized: their integer steps would decide between close answers.
+
+    Args:
+        model: The float model.
+        ranges: Of each activation, by tensor name.
+        activations: Their integer type.
+        left: Names of the nodes that stay float.
     """
     import numpy as np
     import onnx
@@ -148,10 +155,10 @@ def quantize(model: ModelProto, ranges: dict[str, Range], recipe: Recipe) -> Mod
         per_channel=True,
         reduce_range=False,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8 if recipe.activations == "uint8" else QuantType.QInt8,
+        activation_qType=QuantType.QUInt8 if activations == "uint8" else QuantType.QInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, found),
         nodes_to_quantize=[],
-        nodes_to_exclude=float_nodes(model),
+        nodes_to_exclude=sorted({*float_nodes(model), *left}),
         op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
         extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
     )

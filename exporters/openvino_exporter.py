@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeferry.artifact import RT_INFO_PATH
-from edgeferry.calibration.ranges import TAIL
 from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
-from edgeferry.errors import UsageError
-from edgeferry.exporters.base import Calibration, Exporter, versions_of
+from edgeferry.exporters.base import Exporter, versions_of
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
+from edgeferry.exporters.statistics import Calibration, Statistics, collect
 from edgeferry.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
@@ -37,77 +40,59 @@ class OpenVinoExporter(Exporter["Model"]):
         model = prepared
         if recipe.precision == "int8":
             assert calibration is not None
-            model = self._quantize(prepared, calibration)
+            model = self._quantize(prepared, recipe, calibration)
         write(model, self.contract(recipe, calibration), destination, recipe.precision == "fp16")
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:
         """OpenVINO's, and NNCF's where it is used."""
         return versions_of(["openvino", "nncf"] if precision == "int8" else ["openvino"])
 
-    def _quantize(self, model: Model, calibration: Calibration) -> Model:
-        disable_telemetry()
-        import nncf
+    def _collect(self, prepared: Model, calibration: Calibration) -> Statistics:
+        from edgeferry.exporters.openvino_activations import OpenVinoActivationReader
+        from edgeferry.exporters.openvino_bias import channel_axes
 
-        total = len(calibration)
+        reader = OpenVinoActivationReader(prepared)
+        return collect(reader, calibration, channel_axes(prepared), self.progress)
 
-        def batches() -> Any:
-            for done, batch in enumerate(calibration):
-                self.progress("calibrating", done, total)
-                yield batch
+    def _quantize(self, model: Model, recipe: Recipe, calibration: Calibration) -> Model:
+        """Let NNCF place the quantizers, which one batch is enough for; the ranges are ours."""
+        from edgeferry.exporters.openvino_bias import corrected
+        from edgeferry.exporters.openvino_network import openvino_network
+        from edgeferry.exporters.openvino_ranges import put_ranges
 
-        return nncf.quantize(
-            model.clone(),
-            nncf.Dataset(_Streamed(batches)),
-            subset_size=total,
-            ignored_scope=float_scope(model, self.source.contract),
-            advanced_parameters=_advanced(calibration.info.method),
-        )
-
-
-class _Streamed:
-    """An iterable that starts over each time it is asked, as NNCF's passes need."""
-
-    def __init__(self, start: Any) -> None:
-        self._start = start
-
-    def __iter__(self) -> Any:
-        return self._start()
+        channels = self.statistics(model, calibration).channels
+        left = openvino_network(model).float_group(recipe.float_layers)
+        scope = {*float_operations(model, self.source.contract), *left}
+        placed = place_quantizers(corrected(model, channels), scope, next(iter(calibration)))
+        put_ranges(placed, self.ranges(model, recipe, calibration), channels)
+        return placed
 
 
-def _advanced(method: str) -> Any:
+def place_quantizers(model: Model, left: Collection[str], batch: NDArray[np.uint8]) -> Model:
+    """Quantize with NNCF: weights for good, activations with the ranges of one batch.
+
+    Args:
+        model: A float model.
+        left: Names of the operations that stay float.
+        batch: uint8 pictures as the model takes them.
+    """
+    disable_telemetry()
     import nncf
-    from nncf.quantization.range_estimator import (
-        AggregatorType,
-        RangeEstimatorParameters,
-        RangeEstimatorParametersSet,
-        StatisticsCollectorParameters,
-        StatisticsType,
-    )
 
-    def tail(aggregator: AggregatorType) -> StatisticsCollectorParameters:
-        return StatisticsCollectorParameters(
-            StatisticsType.QUANTILE, aggregator, quantile_outlier_prob=TAIL
-        )
-
-    estimators = {
-        "minmax": RangeEstimatorParametersSet.MINMAX,
-        # Of each picture by itself: NNCF has no quantile over all of them without keeping them.
-        "percentile": RangeEstimatorParameters(tail(AggregatorType.MIN), tail(AggregatorType.MAX)),
-    }
-    if method not in estimators:
-        raise UsageError(f"calibration method {method!r} is not for OpenVINO")
-    # NNCF corrects a bias by what its layer gives for the mean of each input channel, and so
-    # takes that mean's own rounding for a shift: worse than none, docs/decisions/0004.
-    return nncf.AdvancedQuantizationParameters(
-        activations_range_estimator_params=estimators[method], disable_bias_correction=True
+    # Biases are corrected already, by measured means: NNCF's own correction takes the rounding
+    # of a layer's mean input for a shift, docs/decisions/0004.
+    return nncf.quantize(
+        model,
+        nncf.Dataset([batch]),
+        subset_size=1,
+        ignored_scope=nncf.IgnoredScope(names=sorted(left), validate=False),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
     )
 
 
-def float_scope(model: Model, contract: Contract) -> Any:
-    """What NNCF leaves alone: picture arithmetic and the last activation."""
-    import nncf
-
-    names = [
+def float_operations(model: Model, contract: Contract) -> list[str]:
+    """What NNCF leaves alone in any case: picture arithmetic and the last activation."""
+    return [
         op.get_friendly_name()
         for op in model.get_ordered_ops()
         if (
@@ -116,7 +101,6 @@ def float_scope(model: Model, contract: Contract) -> Any:
         )
         or op.get_friendly_name() == contract.output_name
     ]
-    return nncf.IgnoredScope(names=names, validate=False)
 
 
 def convert(graph: Path, contract: Contract) -> Model:

@@ -1,7 +1,8 @@
 """Heavy work in processes of its own: memory, crashes and threads stay apart.
 
-A worker is ``python -m edgeferry.exporters.worker``. It reads one job as JSON from standard
-input and answers in JSON lines: ``progress`` any number of times, then ``result`` or ``error``.
+A worker is ``python -m edgeferry.exporters.worker``. It reads jobs from standard input, a line of
+JSON each, and keeps between them what they share. To each it answers in JSON lines: ``progress``
+any number of times, then ``result`` or ``error``.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import IO, Any
+from contextlib import ExitStack, suppress
+from typing import Any
 
+from edgeferry.closing import Closing
 from edgeferry.errors import EngineError, process_ending, rebuilt_error
 from edgeferry.progress import Progress, silent
 from edgeferry.streams import last_line
@@ -27,51 +29,64 @@ _ENVIRONMENT = {
 }
 
 
-def run_job(job: Mapping[str, Any], progress: Progress = silent) -> dict[str, Any]:
-    """Run one job in a fresh process and wait for it.
+class Worker(Closing):
+    """A fresh process that does one job after another.
 
     Args:
-        job: Plain data; ``kind`` says what to do.
-        progress: Told how far the worker is.
-
-    Raises:
-        EdgeferryError: What the worker raised, or that it died.
+        name: What it works on, for the error when it dies.
     """
-    command = [sys.executable, "-m", "edgeferry.exporters.worker"]
-    with (
-        tempfile.TemporaryFile("w+", errors="replace") as stderr,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            env={**os.environ, **_ENVIRONMENT},
-        ) as process,
-    ):
-        try:
-            return _converse(process, job, progress, stderr)
-        finally:
-            process.kill()
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._opened = ExitStack()
+        self._stderr = self._opened.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+        self._process = self._opened.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "edgeferry.exporters.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                text=True,
+                env={**os.environ, **_ENVIRONMENT},
+            )
+        )
 
-def _converse(
-    process: subprocess.Popen[str], job: Mapping[str, Any], progress: Progress, stderr: IO[str]
-) -> dict[str, Any]:
-    assert process.stdin is not None and process.stdout is not None
-    with suppress(BrokenPipeError):  # it died before it listened; how is told at the end
-        process.stdin.write(json.dumps(job))
-        process.stdin.close()
-    for line in process.stdout:
-        kind, content = json.loads(line).popitem()
-        if kind == "progress":
-            progress(*content)
-        elif kind == "error":
-            raise rebuilt_error(content)
-        else:
-            return dict(content)
-    code = process.wait()
-    raise EngineError(
-        f"the {job.get('format', job['kind'])} process ended with {process_ending(code)}",
-        "Let one format run at a time: --jobs 1" if code == -9 else last_line(stderr),
-    )
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked again."""
+        return self._process.poll() is None
+
+    def ask(self, job: Mapping[str, Any], progress: Progress = silent) -> dict[str, Any]:
+        """Let it do one job and wait for it.
+
+        Args:
+            job: Plain data; ``kind`` says what to do.
+            progress: Told how far the worker is.
+
+        Raises:
+            EdgeferryError: What the worker raised, or that it died.
+        """
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(BrokenPipeError):  # it died before it listened; how is told at the end
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            kind, content = json.loads(line).popitem()
+            if kind == "progress":
+                progress(*content)
+            elif kind == "error":
+                raise rebuilt_error(content)
+            else:
+                return dict(content)
+        code = process.wait()
+        raise EngineError(
+            f"the {self._name} process ended with {process_ending(code)}",
+            "Let one format run at a time: --jobs 1" if code == -9 else last_line(self._stderr),
+        )
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        with suppress(BrokenPipeError):  # what it was told last, it did not hear
+            self._opened.close()

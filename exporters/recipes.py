@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeferry.contract import Precision
+from edgeferry.calibration.ranges import AUTO
+from edgeferry.contract import ControlInfo, Precision
 from edgeferry.errors import UsageError
 
 IntegerType = Literal["uint8", "int8"]
@@ -19,12 +20,20 @@ class Recipe:
         precision: Precision it gives.
         file_tag: What stands for it in file names.
         activations: Integer type of activations; weights are int8, symmetric, per channel.
+        method: How the ranges of activations are found; ``auto`` is the format's best.
+        equalize: Whether channels are equalized across layers first.
+        float_layers: Layers left in float, by their names in the source.
+        control: What controlled the accuracy, for the contract.
     """
 
     name: str
     precision: Precision
     file_tag: str
     activations: IntegerType = "int8"
+    method: str = AUTO
+    equalize: bool = False
+    float_layers: tuple[str, ...] = ()
+    control: ControlInfo | None = None
 
 
 FP32 = Recipe("fp32", "fp32", "fp32")

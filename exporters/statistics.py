@@ -1,16 +1,47 @@
-"""One pass over the calibration pictures: ranges and channel means of a float model."""
+"""One pass over the calibration pictures: what the activations of a float model hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeferry.calibration.ranges import Range, range_finder
-from edgeferry.exporters.base import Calibration
-from edgeferry.exporters.bias_correction import ChannelMeans
+from edgeferry.calibration.histogram import Range
+from edgeferry.calibration.ranges import Histograms
+from edgeferry.calibration.store import StoredPictures
+from edgeferry.exporters.channels import ChannelObserver, Channels
 from edgeferry.progress import Progress
+
+_MOVING = "percentile"
+"""The method by which it is judged whether ranges still move: one picture does not sway it."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The pictures to calibrate on, streamed from disk in batches as the network takes them.
+
+    Attributes:
+        pictures: uint8 ``[1, height, width, channels]`` each.
+        sha256: Digest of the pictures in order, hexadecimal.
+        batch: Pictures per batch.
+    """
+
+    pictures: StoredPictures
+    sha256: str
+    batch: int = 1
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-len(self.pictures) // self.batch)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Each batch, uint8; the last is filled up with copies of its last picture."""
+        remaining = iter(self.pictures)
+        while batch := list(islice(remaining, self.batch)):
+            batch += batch[-1:] * (self.batch - len(batch))
+            yield np.concatenate(batch)
 
 
 class ActivationReader(Protocol):
@@ -25,12 +56,29 @@ class Statistics:
     """What quantization needs to know of the activations.
 
     Attributes:
-        ranges: Range of each activation, by tensor name.
-        means: Float64 ``[channels]`` of the inputs of weighted operations, by tensor name.
+        histograms: Of each activation; any method's ranges come from them.
+        channels: Of the inputs of weighted operations, by tensor name.
+        ranges_at_half: The ranges after half of the pictures, by tensor name.
     """
 
-    ranges: dict[str, Range]
-    means: dict[str, NDArray[np.float64]]
+    histograms: Histograms
+    channels: dict[str, Channels]
+    ranges_at_half: dict[str, Range]
+
+    def ranges(self, method: str) -> dict[str, Range]:
+        """Range of each activation, by tensor name.
+
+        Args:
+            method: Name of the range-finding method.
+
+        Raises:
+            UsageError: If there is no method of that name.
+        """
+        return self.histograms.ranges(method)
+
+    def ranges_at_end(self) -> dict[str, Range]:
+        """What ``ranges_at_half`` became with the other half."""
+        return self.histograms.ranges(_MOVING)
 
 
 def collect(
@@ -43,14 +91,17 @@ def collect(
 
     Args:
         reader: The float model.
-        calibration: The pictures and the range-finding method.
-        channel_axes: Tensors whose channel means are wanted, with their channel axis.
+        calibration: The pictures.
+        channel_axes: Tensors whose channels are wanted, with their channel axis.
         progress: Told before each batch.
     """
-    finder, means = range_finder(calibration.info.method), ChannelMeans(channel_axes)
+    histograms, channels = Histograms(), ChannelObserver(channel_axes)
+    at_half: dict[str, Range] = {}
     for done, batch in enumerate(calibration):
         progress("calibrating", done, len(calibration))
         activations = reader.read(batch)
-        finder.observe(activations)
-        means.observe(activations)
-    return Statistics(finder.ranges(), means.means())
+        histograms.observe(activations)
+        channels.observe(activations)
+        if done + 1 == len(calibration) // 2:
+            at_half = histograms.ranges(_MOVING)
+    return Statistics(histograms, channels.channels(), at_half)

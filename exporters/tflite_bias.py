@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
 from edgeferry.exporters.bias_correction import rounding_shift
+from edgeferry.exporters.channels import Channels
 from edgeferry.exporters.tflite_metadata import pack, unpack
 
 _OUTPUTS_FIRST = {
@@ -20,24 +20,24 @@ _OUTPUTS_FIRST = {
 """How a kernel's axes are put: outputs, inputs of one group, the others."""
 
 
-def corrected(model: bytes, means: Mapping[str, NDArray[Any]]) -> bytes:
+def corrected(model: bytes, inputs: Mapping[str, Channels]) -> bytes:
     """The model with each bias moved against the shift of its rounded weights.
 
     Args:
         model: Bytes of a float model.
-        means: Channel means by the names that ``channel_axes`` gave.
+        inputs: Channels by the names that ``channel_axes`` gave.
     """
     tree = unpack(model)
     for source, kernel, bias, order in _weighted(tree):
         values = tree.buffers[bias.buffer].data.view(np.float32)
         weights = tree.buffers[kernel.buffer].data.view(np.float32).reshape(kernel.shape)
-        moved = values - rounding_shift(weights.transpose(order), means[_name(source)])
+        moved = values - rounding_shift(weights.transpose(order), inputs[_name(source)].mean)
         tree.buffers[bias.buffer].data = moved.astype(np.float32).view(np.uint8)
     return pack(tree, len(model))
 
 
 def channel_axes(model: bytes) -> dict[str, int]:
-    """The tensors whose channel means ``corrected`` needs, with their channel axis."""
+    """The tensors whose channels ``corrected`` needs, with their channel axis."""
     return {_name(source): -1 for source, *_ in _weighted(unpack(model))}
 
 

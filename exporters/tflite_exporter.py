@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edgeferry.calibration.ranges import Range
+from edgeferry.calibration.histogram import Range
 from edgeferry.contract import Format, Precision
-from edgeferry.exporters.base import Calibration, Exporter, versions_of
+from edgeferry.exporters.base import Exporter, versions_of
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
-from edgeferry.exporters.statistics import collect
+from edgeferry.exporters.statistics import Calibration, Statistics, collect
 
 
 class TFLiteExporter(Exporter[bytes]):
@@ -28,15 +29,18 @@ class TFLiteExporter(Exporter[bytes]):
         self, prepared: bytes, recipe: Recipe, calibration: Calibration | None, destination: Path
     ) -> None:
         """Write one artifact; the contract goes in before anything is quantized."""
+        from edgeferry.exporters.tflite_bias import corrected
         from edgeferry.exporters.tflite_metadata import scores_layer, with_contract
+        from edgeferry.exporters.tflite_network import tflite_network
 
         contract = self.contract(recipe, calibration)
         if recipe.precision == "int8":
             assert calibration is not None
-            float_model, ranges = self._calibrate(prepared, calibration)
-            model = with_contract(float_model, contract)
-            scores = scores_layer(prepared)
-            model = quantize(model, static_int8(contract.output_name, scores), ranges)
+            channels = self.statistics(prepared, calibration).channels
+            model = with_contract(corrected(prepared, channels), contract)
+            left = tflite_network(prepared).float_group(recipe.float_layers)
+            rules = static_int8(contract.output_name, scores_layer(prepared), left)
+            model = quantize(model, rules, self.ranges(prepared, recipe, calibration))
         elif recipe.precision == "fp16":
             model = quantize(with_contract(prepared, contract), weights_fp16(), None)
         else:
@@ -47,14 +51,12 @@ class TFLiteExporter(Exporter[bytes]):
         """TensorFlow's is known already; the quantizer's is added where it is used."""
         return {} if precision == "fp32" else versions_of(["litert-quantizer"])
 
-    def _calibrate(self, model: bytes, calibration: Calibration) -> tuple[bytes, dict[str, Range]]:
-        """Give the float model with corrected biases, and the range of each activation."""
+    def _collect(self, prepared: bytes, calibration: Calibration) -> Statistics:
         from edgeferry.exporters.tflite_activations import TFLiteActivationReader
-        from edgeferry.exporters.tflite_bias import channel_axes, corrected
+        from edgeferry.exporters.tflite_bias import channel_axes
 
-        reader = TFLiteActivationReader(model)
-        found = collect(reader, calibration, channel_axes(model), self.progress)
-        return corrected(model, found.means), found.ranges
+        reader = TFLiteActivationReader(prepared)
+        return collect(reader, calibration, channel_axes(prepared), self.progress)
 
 
 def convert(graph: Path) -> bytes:
@@ -92,13 +94,16 @@ def _upper_end(found: Range) -> float:
     return found.high if found.low or found.high else 1.0
 
 
-def static_int8(output_name: str, scores: str | None) -> list[dict[str, Any]]:
+def static_int8(
+    output_name: str, scores: str | None, left: Collection[str]
+) -> list[dict[str, Any]]:
     """Int8 throughout, weights per channel; picture arithmetic and last activation in float.
 
     Args:
         output_name: Name of the tensor that the last activation gives.
         scores: Name of the fully connected layer before it, if there is one: its weights are
             int8, its scores float, since integer steps would decide between close answers.
+        left: Names of the operations that stay float.
     """
     import re
 
@@ -112,7 +117,13 @@ def static_int8(output_name: str, scores: str | None) -> list[dict[str, Any]]:
             name, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
         )
     manager.add_quantization_config(".*", TFLOperationName.OUTPUT, algorithm_key="no_quantize")
-    if scores is not None:
+    for name in sorted(left):
+        manager.add_quantization_config(
+            f"^{re.escape(name)};",
+            TFLOperationName.ALL_SUPPORTED,
+            algorithm_key="no_quantize",
+        )
+    if scores is not None and scores not in left:
         layer = f"^{re.escape(scores)};$"
         manager.add_weight_only_config(layer, TFLOperationName.FULLY_CONNECTED, 8)
     recipe: list[dict[str, Any]] = manager.get_quantization_recipe()

@@ -1,4 +1,4 @@
-"""The process that does one heavy job; see ``edgeferry.exporters.processes`` for how it talks."""
+"""The process that does heavy jobs; see ``edgeferry.exporters.processes`` for how it talks."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgeferry.calibration.ranges import AUTO
-from edgeferry.contract import CalibrationInfo, ResizeRule
+from edgeferry.contract import ControlInfo, ResizeRule
 from edgeferry.errors import described_error
 from edgeferry.progress import Progress
 from edgeferry.streams import private_stdout
 
+if TYPE_CHECKING:
+    from edgeferry.exporters.base import Exporter, PreparedSource
+    from edgeferry.exporters.recipes import Recipe
+    from edgeferry.exporters.statistics import Calibration
 
-def prepare(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+Job = Mapping[str, Any]
+
+
+def prepare(job: Job, progress: Progress) -> dict[str, Any]:
     """Fold the contract into the source model."""
     from edgeferry.exporters.preparation import PreparationOptions, prepare_source
 
@@ -36,65 +41,120 @@ def prepare(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     return {}
 
 
-def export(job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """Write all artifacts of one format; what fails does not stop the others."""
+def ask_source(job: Job, progress: Progress) -> dict[str, Any]:
+    """Which labeled pictures the source gets right, by the name of the preprocessing."""
     from edgeferry.calibration.store import StoredPictures
-    from edgeferry.exporters.base import Calibration, Exporter, PreparedSource
-    from edgeferry.exporters.recipes import Recipe
-    from edgeferry.exporters.registry import EXPORTERS
+    from edgeferry.exporters.source_check import right_answers
+    from edgeferry.trained_model import load_trained_model
 
-    source = PreparedSource.load(Path(job["prepared"]))
-    exporter: Exporter[Any] = EXPORTERS.load(job["format"])(source, progress)
-    calibration = job["calibration"] and Calibration(
-        StoredPictures(Path(job["calibration"]["path"])),
-        _calibration_info(job["calibration"]["info"], exporter.best_method),
-        batch=source.contract.input.batch or 1,
-    )
-    shared = exporter.prepare()
-    seconds, failures = {}, {}
-    for number, recipe in enumerate(Recipe(**data) for data in job["recipes"]):
-        progress(recipe.file_tag, number, len(job["recipes"]))
+    trained, pictures = load_trained_model(job["source"]), StoredPictures(Path(job["pictures"]))
+    return {
+        mode: right_answers(trained, pictures, job["classes"], mode, progress)
+        for mode in job["preprocessings"]
+    }
+
+
+class FormatWork:
+    """What is asked of the exporter of one format, which stays open between the jobs."""
+
+    def __init__(self) -> None:
+        self._source: PreparedSource | None = None
+        self._calibration: Calibration | None = None
+        self._format = ""
+        self._exporters: dict[bool, tuple[Exporter[Any], Any]] = {}
+
+    def open(self, job: Job, progress: Progress) -> dict[str, Any]:
+        """Take in the source and the pictures."""
+        from edgeferry.calibration.store import StoredPictures
+        from edgeferry.exporters.base import PreparedSource
+        from edgeferry.exporters.statistics import Calibration
+
+        self._source = PreparedSource.load(Path(job["prepared"]))
+        self._format = job["format"]
+        told = job["calibration"]
+        self._calibration = told and Calibration(
+            StoredPictures(Path(told["path"])),
+            told["sha256"],
+            batch=self._source.contract.input.batch or 1,
+        )
+        self._opened(equalized=False, progress=progress)
+        return {}
+
+    def make(self, job: Job, progress: Progress) -> dict[str, Any]:
+        """Write one artifact; nothing of it stays if that fails."""
+        recipe, destination = _recipe(job["recipe"]), Path(job["destination"])
         started = time.perf_counter()
-        name = f"{source.contract.source.name}.{recipe.file_tag}{exporter.suffixes[0]}"
-        destination = Path(job["folder"]) / name
+        exporter, prepared = self._opened(recipe.equalize, progress)
         try:
-            exporter.export(shared, recipe, calibration, destination)
-            seconds[name] = time.perf_counter() - started
-        except Exception as error:
-            failures[name] = described_error(error, name)
+            exporter.export(prepared, recipe, self._calibration, destination)
+        except BaseException:
             for suffix in exporter.suffixes:
                 destination.with_suffix(suffix).unlink(missing_ok=True)
-    progress("done", len(job["recipes"]), len(job["recipes"]))
-    return {"seconds": seconds, "failures": failures}
+            raise
+        return {"seconds": time.perf_counter() - started}
+
+    def movement(self, job: Job, progress: Progress) -> dict[str, Any]:
+        """How far the ranges still moved over the last half of the pictures."""
+        from edgeferry.calibration.sufficiency import movement
+
+        assert self._calibration is not None
+        exporter, prepared = self._opened(equalized=False, progress=progress)
+        found = exporter.statistics(prepared, self._calibration)
+        return movement(found.ranges_at_half, found.ranges_at_end())
+
+    def _opened(self, equalized: bool, progress: Progress) -> tuple[Exporter[Any], Any]:
+        """The exporter of the source as it is, or equalized, with what its precisions share."""
+        from edgeferry.exporters.equalization import equalized as equalize
+        from edgeferry.exporters.registry import EXPORTERS
+
+        assert self._source is not None
+        if equalized not in self._exporters:
+            source = equalize(self._source) if equalized else self._source
+            exporter: Exporter[Any] = EXPORTERS.load(self._format)(source, progress)
+            self._exporters[equalized] = exporter, exporter.prepare()
+        exporter, prepared = self._exporters[equalized]
+        exporter.progress = progress
+        return exporter, prepared
 
 
-def _calibration_info(told: Mapping[str, Any], best_method: str) -> CalibrationInfo:
-    info = CalibrationInfo(**told)
-    return replace(info, method=best_method) if info.method == AUTO else info
+def _recipe(data: Job) -> Recipe:
+    from edgeferry.exporters.recipes import Recipe
+
+    told = {**data, "float_layers": tuple(data["float_layers"])}
+    return Recipe(**{**told, "control": data["control"] and ControlInfo(**data["control"])})
 
 
-JOBS: dict[str, Callable[[Mapping[str, Any], Progress], dict[str, Any]]] = {
-    "prepare": prepare,
-    "export": export,
-}
+def jobs() -> dict[str, Callable[[Job, Progress], dict[str, Any]]]:
+    """What a worker can be asked, by kind."""
+    format = FormatWork()
+    return {
+        "prepare": prepare,
+        "ask_source": ask_source,
+        "open": format.open,
+        "make": format.make,
+        "movement": format.movement,
+    }
 
 
 def main() -> None:
-    """Do the job that standard input holds."""
+    """Do the jobs that standard input holds, one a line."""
     answers = private_stdout()
+    known = jobs()
 
     def answer(kind: str, content: object) -> None:
         answers.write(json.dumps({kind: content}) + "\n")
 
-    job = json.load(sys.stdin)
-    try:
-        result = JOBS[job["kind"]](
-            job, lambda step, done, total: answer("progress", [step, done, total])
-        )
-    except Exception as error:
-        answer("error", described_error(error, job["kind"]))
-    else:
-        answer("result", result)
+    def progress(step: str, done: int, total: int) -> None:
+        answer("progress", [step, done, total])
+
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            result = known[job["kind"]](job, progress)
+        except Exception as error:
+            answer("error", described_error(error, job["kind"]))
+        else:
+            answer("result", result)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from edgeferry.contract import Format, Interpolation, Precision, Preprocessing, 
 
 HEADS = ("logits", "softmax", "sigmoid")
 TARGETS = ("x86", "arm")
+METHODS = ("auto", "minmax", "percentile", "entropy", "mse")
 
 
 def export(
@@ -45,11 +46,20 @@ def export(
         str, typer.Option(metavar="LIST", help="Processors to suit: x86,arm.")
     ] = "x86",
     calibration_method: Annotated[
-        str, typer.Option(metavar="NAME", help="How ranges are found: auto|minmax|percentile.")
+        str, typer.Option(metavar="NAME", help=f"How ranges are found: {'|'.join(METHODS)}.")
     ] = "auto",
     calibration_count: Annotated[
         int, typer.Option(min=1, help="Largest number of calibration pictures.")
     ] = 100,
+    max_accuracy_drop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", min=0, help="Points of top-1 that int8 may lose; needs --validation."
+        ),
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Pictures to hold the accuracy on, labeled or not.")
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(metavar="S", help="Input size where MODEL leaves it open: 224, or 224x320."),
@@ -76,6 +86,8 @@ def export(
 ) -> None:
     """Export a trained model to TFLite, ONNX and OpenVINO."""
     from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.console import warn
+    from edgeferry.app.control_tables import control_tables
     from edgeferry.app.export import ExportOptions
     from edgeferry.app.export import export as run_export
     from edgeferry.app.summaries import export_document
@@ -92,6 +104,8 @@ def export(
         targets=several_of("target", targets, TARGETS),
         calibration_method=calibration_method,
         calibration_count=calibration_count,
+        max_accuracy_drop=max_accuracy_drop,
+        validation=validation,
         size=read_size(size),
         batch=read_batch(batch),
         resize=ResizeRule(
@@ -104,6 +118,6 @@ def export(
         force=force,
     )
     with session(json, debug) as progress:
-        report = run_export(model, output, options, progress)
-    table = export_table(report)
-    deliver(export_document(report), json, [table], report.warnings, report.failures)
+        report = run_export(model, output, options, progress, warn)
+    tables = [export_table(report), *control_tables(report)]
+    deliver(export_document(report), json, tables, failures=report.failures)

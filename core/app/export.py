@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgeferry.app.calibration_notes import about_movement, about_pictures
 from edgeferry.app.export_checks import check_options
 from edgeferry.app.export_options import ExportedArtifact, ExportOptions, ExportReport
+from edgeferry.app.format_export import FormatOutcome, FormatPlan, export_format
 from edgeferry.app.manifest import write_manifest
 from edgeferry.app.output_folder import staged_folder
+from edgeferry.app.source_quality import SourceQuality, source_quality
 from edgeferry.artifact import artifact_files, find_artifacts
-from edgeferry.contract import Contract
+from edgeferry.contract import Contract, Preprocessing
 from edgeferry.devices.machine import available_memory
-from edgeferry.errors import EdgeferryError, LabelError, rebuilt_error
+from edgeferry.errors import LabelError
 from edgeferry.exporters.base import PreparedSource
-from edgeferry.exporters.processes import run_job
-from edgeferry.exporters.recipes import recipes_for
+from edgeferry.exporters.processes import Worker
 from edgeferry.labels import match_label
 from edgeferry.progress import Progress, silent
 from edgeferry.threads import physical_cores
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 _MEMORY_OF_A_JOB = 3 * 2**30
 """Bytes that an exporter may take, its converter included."""
+_VALIDATION_SAMPLE = 64
+"""Validation pictures that calibration is compared with, and layers are ranked on."""
+
+Tell = Callable[[str], None]
 
 __all__ = ["ExportOptions", "ExportReport", "ExportedArtifact", "export"]
 
@@ -42,6 +47,7 @@ def export(
     output: str | Path,
     options: ExportOptions,
     progress: Progress = silent,
+    tell: Tell | None = None,
 ) -> ExportReport:
     """Export a trained model to every format and precision asked for.
 
@@ -51,6 +57,7 @@ def export(
         output: Folder for the artifacts and ``manifest.json``; appears when all is whole.
         options: What to export, and how.
         progress: Told how far each step is.
+        tell: Told each warning as soon as it is known; the report has them all.
 
     Returns:
         What was written and what failed; a failed format does not lose the others.
@@ -68,19 +75,121 @@ def export(
         staged_folder(output, options.force) as staging,
         tempfile.TemporaryDirectory(prefix="edgeferry-") as work,
     ):
-        prepared = _prepare(_readable(source, Path(work)), options, Path(work), progress)
-        pictures = _decode_calibration(prepared, options, Path(work), progress)
-        seconds, failures = _export_formats(prepared, pictures, options, staging, progress)
+        run = _Export(_readable(source, Path(work)), options, Path(work), progress, _Notes(tell))
+        report = run.into(staging, output)
+    return report
+
+
+class _Notes:
+    """Warnings, told at once and kept for the report."""
+
+    def __init__(self, tell: Tell | None) -> None:
+        self._tell = tell
+        self.all: list[str] = []
+
+    def add(self, messages: Iterable[str]) -> None:
+        for message in messages:
+            self.all.append(message)
+            if self._tell is not None:
+                self._tell(message)
+
+
+@dataclass(frozen=True)
+class _Export:
+    source: str
+    options: ExportOptions
+    work: Path
+    progress: Progress
+    notes: _Notes
+
+    def into(self, staging: Path, output: Path) -> ExportReport:
+        """Fill the staging folder; report as of the output folder."""
+        plan, quality = self._prepared(staging)
+        outcomes = self._export_formats(plan)
+        seconds = {name: each for outcome in outcomes for name, each in outcome.seconds.items()}
+        failures = {what: e for outcome in outcomes for what, e in outcome.failures.items()}
+        _drop_unfinished(staging, seconds)
         if not seconds:
             raise next(iter(failures.values()))
+        controlled = {n: each for o in outcomes for n, each in o.controlled.items()}
         report = ExportReport(
             artifacts=tuple(_exported(staging, output, seconds)),
-            failures={what: str(error) for what, error in failures.items()},
-            warnings=_warnings(pictures, options.calibration),
-            source_top1=_source_top1(staging, prepared, pictures, progress),
+            failures={
+                **{what: str(error) for what, error in failures.items()},
+                **{name: each.failure for name, each in controlled.items() if each.failure},
+            },
+            warnings=tuple(self.notes.all),
+            source_top1=quality and quality.top1,
+            controlled=controlled,
         )
-        write_manifest(staging, prepared.contract, report)
-    return report
+        write_manifest(staging, plan.prepared.contract, report)
+        return report
+
+    def _prepared(self, staging: Path) -> tuple[FormatPlan, SourceQuality | None]:
+        """Prepare the source, decode the pictures, and see whether they suit each other."""
+        options = self.options
+        with Worker("source") as worker:
+            prepared = self._prepare(worker)
+            calibration = self._decode(options.calibration, options.calibration_count, prepared)
+            validation = self._decode(options.validation, _VALIDATION_SAMPLE, prepared)
+            self.notes.add(about_pictures(calibration, validation, options))
+            quality = self._source_quality(worker, prepared.contract, (calibration, validation))
+        return FormatPlan(prepared, calibration, validation, options, staging), quality
+
+    def _prepare(self, worker: Worker) -> PreparedSource:
+        options = self.options
+        told = {
+            "preprocessing": options.preprocessing,
+            "head": options.head,
+            "labels": options.labels and str(options.labels),
+            "size": options.size,
+            "batch": options.batch,
+            "resize": asdict(options.resize),
+        }
+        job = {"kind": "prepare", "source": self.source, "folder": str(self.work), "options": told}
+        worker.ask(job, self.progress)
+        return PreparedSource.load(self.work / "prepared.json")
+
+    def _decode(
+        self, pictures: Path | None, count: int, prepared: PreparedSource
+    ) -> CalibrationSet | None:
+        """Decode a sample once, for all exporters to read."""
+        from edgeferry.calibration.store import write_calibration
+
+        if pictures is None:
+            return None
+        destination = self.work / f"{len(list(self.work.glob('*.npy')))}.npy"
+        spec, seed = prepared.contract.input, self.options.seed
+        return write_calibration(pictures, spec, count, seed, destination, self.progress)
+
+    def _source_quality(
+        self, worker: Worker, contract: Contract, sets: Sequence[CalibrationSet | None]
+    ) -> SourceQuality | None:
+        """Ask the source about the first set that is labeled, before anything is quantized."""
+        labeled = ((each, _true_classes(each, contract)) for each in sets if each is not None)
+        pictures, classes = next((found for found in labeled if found[1]), (None, None))
+        if pictures is None or classes is None or contract.head != "softmax":
+            return None
+        path = str(pictures.path)
+
+        def ask(modes: Sequence[Preprocessing], count: int) -> Mapping[str, Sequence[bool]]:
+            job = {"kind": "ask_source", "source": self.source, "pictures": path}
+            told = {"classes": classes[:count], "preprocessings": modes}
+            return worker.ask({**job, **told}, self.progress)
+
+        preprocessing = contract.source.preprocessing
+        quality = source_quality(preprocessing, len(classes), contract.input.channels, ask)
+        self.notes.add([quality.warning] if quality.warning else [])
+        return quality
+
+    def _export_formats(self, plan: FormatPlan) -> list[FormatOutcome]:
+        """Run one process for each format, several at once."""
+        formats = self.options.formats
+        with ThreadPoolExecutor(max_workers=self.options.jobs or jobs_here()) as pool:
+            runs = [pool.submit(export_format, each, plan, self.progress) for each in formats]
+            outcomes = [run.result() for run in runs]
+        self.notes.add(about_movement([each.movement for each in outcomes if each.movement]))
+        return outcomes
 
 
 def _readable(source: str | Path | keras.Model, work: Path) -> str:
@@ -92,70 +201,6 @@ def _readable(source: str | Path | keras.Model, work: Path) -> str:
     path = work / "source" / str(getattr(source, "name", type(source).__name__))
     save_traced(source, path)
     return str(path)
-
-
-def _prepare(source: str, options: ExportOptions, work: Path, progress: Progress) -> PreparedSource:
-    told = {
-        "preprocessing": options.preprocessing,
-        "head": options.head,
-        "labels": options.labels and str(options.labels),
-        "size": options.size,
-        "batch": options.batch,
-        "resize": asdict(options.resize),
-    }
-    run_job({"kind": "prepare", "source": source, "folder": str(work), "options": told}, progress)
-    return PreparedSource.load(work / "prepared.json")
-
-
-def _decode_calibration(
-    prepared: PreparedSource, options: ExportOptions, work: Path, progress: Progress
-) -> CalibrationSet | None:
-    """Decode the sample once, for all exporters to read."""
-    from edgeferry.calibration.store import write_calibration
-
-    if options.calibration is None:
-        return None
-    return write_calibration(
-        options.calibration,
-        prepared.contract.input,
-        options.calibration_count,
-        options.seed,
-        work / "calibration.npy",
-        progress,
-    )
-
-
-def _export_formats(
-    prepared: PreparedSource,
-    pictures: CalibrationSet | None,
-    options: ExportOptions,
-    staging: Path,
-    progress: Progress,
-) -> tuple[dict[str, float], dict[str, EdgeferryError]]:
-    """Run one process for each format, several at once; give seconds and failures by file."""
-
-    def run(format: str) -> Mapping[str, Any]:
-        def told(step: str, done: int, total: int) -> None:
-            progress(f"{format}: {step}", done, total)
-
-        return run_job(_export_job(format, prepared, pictures, options, staging), told)
-
-    seconds: dict[str, float] = {}
-    failures: dict[str, EdgeferryError] = {}
-    jobs = options.jobs or jobs_here()
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        runs = {format: pool.submit(run, format) for format in options.formats}
-        for format, future in runs.items():
-            try:
-                answer = future.result()
-            except EdgeferryError as error:
-                failures[format] = error
-            else:
-                seconds.update(answer["seconds"])
-                for name, described in answer["failures"].items():
-                    failures[name] = rebuilt_error(described)
-    _drop_unfinished(staging, seconds)
-    return seconds, failures
 
 
 def _drop_unfinished(staging: Path, finished: Iterable[str]) -> None:
@@ -177,31 +222,6 @@ def jobs_here(available: int | None = None) -> int:
     return cores if free is None else max(1, min(cores, free // _MEMORY_OF_A_JOB))
 
 
-def _export_job(
-    format: str,
-    prepared: PreparedSource,
-    pictures: CalibrationSet | None,
-    options: ExportOptions,
-    staging: Path,
-) -> dict[str, Any]:
-    calibration = pictures and {
-        "path": str(pictures.path),
-        "info": {
-            "method": options.calibration_method,
-            "images": pictures.images,
-            "sha256": pictures.sha256,
-        },
-    }
-    return {
-        "kind": "export",
-        "format": format,
-        "prepared": str(prepared.graph.with_name("prepared.json")),
-        "calibration": calibration,
-        "recipes": [asdict(r) for r in recipes_for(format, options.precisions, options.targets)],
-        "folder": str(staging),
-    }
-
-
 def _exported(
     staging: Path, output: Path, seconds: Mapping[str, float]
 ) -> Iterator[ExportedArtifact]:
@@ -214,40 +234,6 @@ def _exported(
             artifact.size_bytes,
             seconds[artifact.path.name],
         )
-
-
-def _warnings(pictures: CalibrationSet | None, source: Path | None) -> tuple[str, ...]:
-    """What went wrong on the way; it goes into the manifest, so without the folder's path."""
-    if pictures is None or source is None or not pictures.skipped:
-        return ()
-    folder = source if source.is_dir() else source.parent
-    shown = "; ".join(pictures.skipped[:3]).replace(f"{folder}{os.sep}", "")
-    return (f"skipped {len(pictures.skipped)} calibration pictures: {shown}",)
-
-
-def _source_top1(
-    staging: Path, prepared: PreparedSource, pictures: CalibrationSet | None, progress: Progress
-) -> float | None:
-    """Percent right on labeled calibration pictures, so that a wrong preprocessing shows.
-
-    Asked of the first artifact written (float32 before int8), which answers as the source does.
-    """
-    from edgeferry.calibration.store import StoredPictures
-    from edgeferry.runtimes.predictor import load
-
-    if pictures is None or prepared.contract.head != "softmax":
-        return None
-    classes = _true_classes(pictures, prepared.contract)
-    if classes is None:
-        return None
-    right = 0
-    with load(find_artifacts([staging])[0].path) as predictor:
-        for done, (picture, true) in enumerate(
-            zip(StoredPictures(pictures.path), classes, strict=True), 1
-        ):
-            right += int(predictor.predict_proba(picture)[0].argmax()) == true
-            progress("checking on labeled pictures", done, pictures.images)
-    return 100 * right / pictures.images
 
 
 def _true_classes(pictures: CalibrationSet, contract: Contract) -> list[int] | None:

@@ -29,6 +29,7 @@ def check_options(options: ExportOptions) -> None:
         raise UsageError(f"cannot calibrate on {options.calibration_count} pictures")
     _check_choices("calibration method", (options.calibration_method,), (AUTO, *METHODS))
     _check_calibration(options.calibration, "int8" in options.precisions)
+    _check_control(options)
     if options.labels is not None:
         _check_labels_file(options.labels)
 
@@ -60,6 +61,22 @@ def _check_calibration(path: Path | None, needed: bool) -> None:
             )
     elif not path.exists():
         raise CalibrationError(f"there is no calibration folder or file {path}")
+
+
+def _check_control(options: ExportOptions) -> None:
+    if options.validation is not None and not options.validation.exists():
+        raise CalibrationError(f"there is no validation folder or file {options.validation}")
+    if options.max_accuracy_drop is None:
+        return
+    if not 0 <= options.max_accuracy_drop <= 100:
+        raise UsageError(f"an accuracy drop of {options.max_accuracy_drop:g} points makes no sense")
+    if options.validation is None:
+        raise UsageError(
+            "the accuracy drop needs pictures to be measured on",
+            "Give others than for calibration: --validation DIR",
+        )
+    if "int8" not in options.precisions:
+        raise UsageError("only int8 loses accuracy: there is nothing to hold", "Add int8")
 
 
 def _check_labels_file(path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgeferry.app.accuracy_control import Attempt
 from edgeferry.contract import Format, Precision, Preprocessing, ResizeRule
 
 
@@ -24,6 +25,10 @@ class ExportOptions:
         calibration_method: Name of the range-finding method; ``auto`` takes the one that
             measured best for each format.
         calibration_count: Largest number of calibration pictures.
+        max_accuracy_drop: Percentage points of top-1 that int8 may lose against fp32 (of
+            agreement, where the validation pictures have no labels); None does not control it.
+        validation: Pictures to control the accuracy on; the calibration pictures are compared
+            with them too.
         size: Height and width for a source whose input size is dynamic.
         batch: Pictures per inference; None is dynamic.
         resize: The host's resize rule.
@@ -41,6 +46,8 @@ class ExportOptions:
     targets: Sequence[str] = ("x86",)
     calibration_method: str = "auto"
     calibration_count: int = 100
+    max_accuracy_drop: float | None = None
+    validation: Path | None = None
     size: tuple[int, int] | None = None
     batch: int | None = 1
     resize: ResizeRule = ResizeRule()
@@ -69,6 +76,23 @@ class ExportedArtifact:
 
 
 @dataclass(frozen=True)
+class ControlReport:
+    """What accuracy control tried for one artifact.
+
+    Attributes:
+        attempts: In the order they were made.
+        chosen: The one that was kept.
+        sensitive: Layers, the one that adds most error first; empty where methods alone did.
+        failure: Why it is a failure nevertheless; empty where the accuracy holds.
+    """
+
+    attempts: tuple[Attempt, ...]
+    chosen: Attempt
+    sensitive: tuple[str, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class ExportReport:
     """What an export did.
 
@@ -77,10 +101,13 @@ class ExportReport:
         failures: Error text by what failed, an artifact or a whole format; empty if all
             went well.
         warnings: Things the user should know, e.g. skipped calibration pictures.
-        source_top1: Percent right on the labeled calibration pictures, where they are labeled.
+        source_top1: Percent that the source gets right of the labeled calibration pictures, or
+            else validation pictures, where they are labeled.
+        controlled: What accuracy control tried, by the artifact that came of it.
     """
 
     artifacts: tuple[ExportedArtifact, ...]
     failures: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     source_top1: float | None = None
+    controlled: Mapping[str, ControlReport] = field(default_factory=dict)

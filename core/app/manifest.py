@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+from edgeferry.app.control_data import control_data
 from edgeferry.app.export_options import ExportReport
 from edgeferry.artifact import artifact_files
 from edgeferry.contract import Contract
@@ -34,9 +36,17 @@ def write_manifest(folder: Path, contract: Contract, report: ExportReport) -> No
         "artifacts": artifacts,
         "failures": dict(report.failures),
         "warnings": list(report.warnings),
+        "control": _without_clock(control_data(report.controlled)),
     }
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def _without_clock(control: dict[str, Any]) -> dict[str, Any]:
+    for each in control.values():
+        for attempt in each["attempts"]:
+            del attempt["seconds"]
+    return control
 
 
 def _file_entry(path: Path) -> dict[str, object]:

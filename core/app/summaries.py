@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from edgeferry.app.control_data import control_data
 from edgeferry.app.export import ExportedArtifact, ExportReport
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import artifact_files
@@ -18,6 +19,7 @@ def export_document(report: ExportReport) -> dict[str, Any]:
         "failures": report.failures,
         "warnings": list(report.warnings),
         "source_top1": report.source_top1,
+        "control": control_data(report.controlled),
     }
     return results_document("export", export_results(report), notes)
 

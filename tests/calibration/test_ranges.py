@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeferry.calibration.histogram import Histogram
-from edgeferry.calibration.ranges import METHODS, TAIL, range_finder
+from edgeferry.calibration.ranges import METHODS, TAIL, Histograms
 from edgeferry.errors import UsageError
 
 
@@ -23,10 +23,10 @@ def pictures():
 
 
 def found(method, pictures):
-    finder = range_finder(method)
+    histograms = Histograms()
     for activations in pictures:
-        finder.observe(activations)
-    return finder.ranges()
+        histograms.observe(activations)
+    return histograms.ranges(method)
 
 
 def everything(name, pictures):
@@ -67,7 +67,7 @@ def test_order_of_pictures_does_not_matter(pictures, method):
 
 def test_unknown_method_lists_the_known():
     with pytest.raises(UsageError, match=r"magic.*minmax.*percentile"):
-        range_finder("magic")
+        Histograms().ranges("magic")
 
 
 def test_histogram_holds_every_value_wherever_it_lies():

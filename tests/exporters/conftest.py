@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeferry.calibration.ranges import AUTO
 from edgeferry.calibration.store import StoredPictures
-from edgeferry.contract import CalibrationInfo
-from edgeferry.exporters.base import Calibration, PreparedSource
+from edgeferry.exporters.base import PreparedSource
 from edgeferry.exporters.preparation import PreparationOptions, prepare_source
 from edgeferry.exporters.recipes import FP32, Recipe
 from edgeferry.exporters.registry import EXPORTERS
+from edgeferry.exporters.statistics import Calibration
 from edgeferry.preprocessing import preprocess
 from edgeferry.runtimes.predictor import load
 
@@ -62,14 +64,15 @@ class Workbench:
             exporter = EXPORTERS.load(format)(prepared)
             files[format] = folder / f"network.{recipe.file_tag}{exporter.suffixes[0]}"
             pictures = None if calibration is None else self.calibration(calibration, prepared)
+            if recipe.method == AUTO:
+                recipe = replace(recipe, method="minmax")
             exporter.export(exporter.prepare(), recipe, pictures, files[format])
         return files
 
     def calibration(self, images: Images, prepared: PreparedSource) -> Calibration:
         path = self.new_folder() / "calibration.npy"
         np.save(path, images)
-        info = CalibrationInfo("minmax", len(images), "0" * 64)
-        return Calibration(StoredPictures(path), info, prepared.contract.input.batch or 1)
+        return Calibration(StoredPictures(path), "0" * 64, prepared.contract.input.batch or 1)
 
     def answers(self, files: dict[str, Path], images: Images) -> dict[str, Probabilities]:
         """What each format's engine answers, on one thread."""

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edgeferry.exporters.bias_correction import ChannelMeans, rounding_shift
+from edgeferry.exporters.bias_correction import rounding_shift
+from edgeferry.exporters.channels import ChannelObserver, Channels
 
 RANDOM = np.random.default_rng(0)
 
@@ -46,19 +47,22 @@ def test_weights_that_int8_holds_exactly_move_nothing():
 
 
 @pytest.mark.parametrize("axis", [1, -1])
-def test_channel_means_are_those_of_all_pictures(axis):
+def test_channels_are_those_of_all_pictures(axis):
     activations = RANDOM.normal(2, 3, (6, 4, 5, 3)).astype(np.float32)
     if axis == 1:
         activations = np.moveaxis(activations, 3, 1)
-    means = ChannelMeans({"a": axis, "b": axis})
+    observer = ChannelObserver({"a": axis, "b": axis})
     for at in range(0, 6, 2):
         batch = activations[at : at + 2]
-        means.observe({"a": batch, "b": 2 * batch, "unasked": batch})
-    expected = np.moveaxis(activations, axis, -1).reshape(-1, 3).mean(axis=0, dtype=np.float64)
-    found = means.means()
+        observer.observe({"a": batch, "b": 2 * batch, "unasked": batch})
+    flat = np.moveaxis(activations, axis, -1).reshape(-1, 3)
+    found = observer.channels()
     assert set(found) == {"a", "b"}
-    np.testing.assert_allclose(found["a"], expected, atol=1e-6)
-    np.testing.assert_allclose(found["b"], 2 * expected, atol=1e-6)
+    for name, factor in (("a", 1), ("b", 2)):
+        expected = factor * flat.mean(axis=0, dtype=np.float64)
+        np.testing.assert_allclose(found[name].mean, expected, atol=1e-6)
+        np.testing.assert_array_equal(found[name].low, factor * flat.min(axis=0))
+        np.testing.assert_array_equal(found[name].high, factor * flat.max(axis=0))
 
 
 def test_the_corrected_onnx_model_keeps_its_mean_answer():
@@ -88,8 +92,10 @@ def test_the_corrected_onnx_model_keeps_its_mean_answer():
     model = helper.make_model(graph)
     assert channel_axes(model) == {"x": 1, "flat": 1}
     means = {"x": np.array([1.0, 2.0, 3.0]), "flat": np.array([4.0, 3.0, 2.0, 1.0])}
+    channels = {name: Channels(mean, mean, mean) for name, mean in means.items()}
     result = {
-        each.name: numpy_helper.to_array(each) for each in corrected(model, means).graph.initializer
+        each.name: numpy_helper.to_array(each)
+        for each in corrected(model, channels).graph.initializer
     }
     exact = kernel[:, :, 0, 0] @ means["x"] + 1
     np.testing.assert_allclose(

@@ -9,7 +9,7 @@ from edgeferry.app.cli import run
 from edgeferry.app.export import ExportOptions, export
 from edgeferry.artifact import find_artifacts
 from edgeferry.errors import EngineError, SourceError, UsageError
-from edgeferry.exporters.processes import run_job
+from edgeferry.exporters.processes import Worker
 
 pytest.importorskip("tensorflow")
 
@@ -149,15 +149,23 @@ def worker(tmp_path, monkeypatch):
 )
 def test_a_process_that_dies_says_how(worker, script, problem, size):
     worker(script)
-    with pytest.raises(EngineError, match=problem):
-        run_job({"kind": "export", "format": "onnx", "filler": "x" * size})
+    with Worker("onnx") as process:
+        with pytest.raises(EngineError, match=problem):
+            process.ask({"kind": "make", "filler": "x" * size})
+        assert not process.alive
 
 
-def test_progress_comes_through_and_then_the_result(worker):
-    worker("""echo '{"progress": ["half", 1, 2]}'; echo '{"result": {"seconds": {}}}'""")
+def test_progress_comes_through_and_then_the_result_of_each_job(worker):
+    worker(
+        """while read line; do echo '{"progress": ["half", 1, 2]}'; echo '{"result": {"seconds": 3}}'; done"""
+    )
     told = []
-    assert run_job({"kind": "export"}, lambda *step: told.append(step)) == {"seconds": {}}
-    assert told == [("half", 1, 2)]
+    with Worker("onnx") as process:
+        for _ in range(2):
+            answer = process.ask({"kind": "make"}, lambda *step: told.append(step))
+            assert answer == {"seconds": 3}
+        assert process.alive
+    assert told == [("half", 1, 2)] * 2
 
 
 def test_an_error_keeps_its_kind_and_its_trace(tmp_path):
@@ -168,6 +176,8 @@ def test_an_error_keeps_its_kind_and_its_trace(tmp_path):
         "folder": str(tmp_path),
         "options": {**options, "resize": {}},
     }
-    with pytest.raises(SourceError, match=r"no model .*gone\.keras") as caught:
-        run_job(job)
+    with Worker("source") as process:
+        with pytest.raises(SourceError, match=r"no model .*gone\.keras") as caught:
+            process.ask(job)
+        assert process.alive
     assert "Traceback" in caught.value.__notes__[0]

@@ -1,14 +1,11 @@
 """int8 artifacts compute in integers from end to end, and answer as the float network does."""
 
 from collections import Counter
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 
-from edgeferry.exporters import worker
 from edgeferry.exporters.recipes import recipes_for
-from edgeferry.progress import silent
 from edgeferry.runtimes.predictor import load
 
 onnx = pytest.importorskip("onnx")
@@ -120,28 +117,18 @@ def test_weights_are_int8_per_channel_in_openvino(exported):
         assert weights.input_value(0).get_node().data.dtype == np.int8
 
 
-def test_targets_choose_the_integer_types_of_onnx(trained, workbench, tmp_path):
+def test_targets_choose_the_integer_types_of_onnx(trained, workbench):
     prepared = workbench.prepare(trained.keras_path)
-    np.save(tmp_path / "pictures.npy", trained.images[:60])
-    info = {"method": "minmax", "images": 60, "sha256": "0" * 64}
     recipes = recipes_for("onnx", ("int8",), ("x86", "arm"))
-    job = {
-        "format": "onnx",
-        "prepared": prepared.graph.with_name("prepared.json"),
-        "calibration": {"path": tmp_path / "pictures.npy", "info": info},
-        "recipes": [asdict(recipe) for recipe in recipes],
-        "folder": tmp_path,
-    }
-    written = worker.export(job, silent)
-    assert written["failures"] == {}
-    assert list(written["seconds"]) == ["digits.int8.onnx", "digits.int8-arm.onnx"]
+    files = [workbench.export(prepared, r, trained.images[:60], ["onnx"])["onnx"] for r in recipes]
+    assert [file.name for file in files] == ["network.int8.onnx", "network.int8-arm.onnx"]
     expected = trained.reference[60:].argmax(axis=1)
-    for name, activations in zip(written["seconds"], ("UINT8", "INT8"), strict=True):
-        model = onnx.load(tmp_path / name)
+    for file, activations in zip(files, ("UINT8", "INT8"), strict=True):
+        model = onnx.load(file)
         constants = {each.name: each.data_type for each in model.graph.initializer}
         quantizers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
         zeros = {constants[node.input[2]] for node in quantizers}
         assert zeros == {getattr(onnx.TensorProto, activations)}
-        with load(tmp_path / name, threads=1) as predictor:
+        with load(file, threads=1) as predictor:
             answers = predictor.predict_proba(trained.images[60:])
         assert (answers.argmax(axis=1) == expected).mean() >= 0.98

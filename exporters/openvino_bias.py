@@ -1,0 +1,94 @@
+"""Bias correction on a float OpenVINO model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.exporters.bias_correction import rounding_shift
+from edgeferry.exporters.channels import Channels
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+_CHANNEL_AXIS = {"Convolution": 1, "GroupConvolution": 1, "MatMul": -1}
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """A weighted operation, the addition of its bias, and which input of that the bias is."""
+
+    node: Any
+    addition: Any
+    bias: int
+
+
+def corrected(model: Model, inputs: Mapping[str, Channels]) -> Model:
+    """A copy of the model with each bias moved against the shift of its rounded weights.
+
+    Args:
+        model: A float model.
+        inputs: Channels by the names that ``channel_axes`` gave.
+    """
+    from openvino import opset13
+
+    copy = model.clone()
+    for found in _weighted(copy):
+        bias = found.addition.input_value(found.bias).get_node().data
+        shift = rounding_shift(_outputs_first(found.node), inputs[_source(found.node)].mean)
+        axis = _CHANNEL_AXIS[found.node.get_type_name()]
+        shape = [1] * len(found.node.output(0).partial_shape)
+        shape[axis] = len(shift)
+        moved = opset13.constant((bias - shift.reshape(shape)).astype(np.float32))
+        found.addition.input(found.bias).replace_source_output(moved.output(0))
+    return copy
+
+
+def channel_axes(model: Model) -> dict[str, int]:
+    """The tensors whose channels quantization needs, with their channel axis."""
+    return {
+        _source(op): _CHANNEL_AXIS[op.get_type_name()]
+        for op in model.get_ordered_ops()
+        if op.get_type_name() in _CHANNEL_AXIS and _is_constant(op, 1)
+    }
+
+
+def _weighted(model: Model) -> Iterator[_Weighted]:
+    """Operations with a constant kernel whose result only a constant bias is added to."""
+    for op in model.get_ordered_ops():
+        if op.get_type_name() not in _CHANNEL_AXIS or not _is_constant(op, 1):
+            continue
+        readers = list(op.output(0).get_target_inputs())
+        addition = readers[0].get_node() if len(readers) == 1 else None
+        if addition is None or addition.get_type_name() != "Add":
+            continue
+        bias = 1 - readers[0].get_index()
+        if _is_constant(addition, bias) and not _turns_weights(op):
+            yield _Weighted(op, addition, bias)
+
+
+def _turns_weights(op: Any) -> bool:
+    """Whether it is a product whose first side is turned: its channels are elsewhere."""
+    return op.get_type_name() == "MatMul" and bool(op.get_attributes()["transpose_a"])
+
+
+def _outputs_first(op: Any) -> NDArray[np.float32]:
+    """The kernel, ``[outputs, inputs of one group, ...]``."""
+    kernel: NDArray[np.float32] = op.input_value(1).get_node().data
+    if op.get_type_name() == "GroupConvolution":
+        return kernel.reshape(-1, *kernel.shape[2:])
+    if op.get_type_name() == "MatMul" and not op.get_attributes()["transpose_b"]:
+        return kernel.T
+    return kernel
+
+
+def _is_constant(op: Any, index: int) -> bool:
+    return bool(op.input_value(index).get_node().get_type_name() == "Constant")
+
+
+def _source(op: Any) -> str:
+    return str(op.input_value(0).get_node().get_friendly_name())
