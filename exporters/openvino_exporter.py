@@ -108,9 +108,12 @@ def convert(graph: Path, contract: Contract) -> Model:
     disable_telemetry()
     import openvino
 
+    from edgeferry.exporters.openvino_names import name_layers
+
     model = openvino.convert_model(graph)
     model.inputs[0].set_names({INPUT_NAME})
     model.outputs[0].set_names({contract.output_name})
+    name_layers(model, graph)
     return model
 
 

@@ -23,6 +23,7 @@ from edgeferry.exporters.batch_norm import fold_batch_norm
 from edgeferry.exporters.entry import Entry, fold_entry
 from edgeferry.exporters.graph import Graph, fold_constants, plain_additions
 from edgeferry.exporters.head import HeadCut, find_head, require_classifier
+from edgeferry.exporters.keras_names import layer_names, restore_names
 from edgeferry.exporters.tracing import functions_inlined
 from edgeferry.labels import check_labels, read_labels
 from edgeferry.preprocessing import normalization
@@ -75,6 +76,9 @@ def prepare_source(source: str, options: PreparationOptions, folder: Path) -> Pr
     trained = load_trained_model(source)
     spec = input_spec(trained, options)
     graph, source_input, classes = freeze(trained, spec)
+    if trained.keras_model is not None:
+        renamed = restore_names(graph, layer_names(trained.keras_model))
+        source_input = renamed.get(source_input, source_input)
     labels = None if options.labels is None else read_labels(options.labels)
     if labels is not None:
         check_labels(labels, classes)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgeferry.closing import Closing
 from edgeferry.contract import Contract
 from edgeferry.errors import EdgeferryError, EngineError, ImageError, UsageError
+from edgeferry.operations import WEIGHTED_KINDS
 from edgeferry.threads import physical_cores
 
 Execution = Literal["float32", "auto"]
@@ -99,9 +100,6 @@ class Description:
             {"op": kind, "precision": precision, "fused": fused, "count": count}
             for (kind, precision, fused), count in counts.items()
         ]
-
-
-WEIGHTED_KINDS = frozenset({"Conv", "DepthwiseConv", "MatMul"})
 
 
 class Runtime(Closing):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgeferry.contract import Head
 from edgeferry.preprocessing import preprocess
 from edgeferry.runtimes.base import Description, Operation, Runtime
-from edgeferry.runtimes.operations import kind_of, precision_of
+from edgeferry.operations import kind_of, precision_of
 from edgeferry.trained_model import load_trained_model
 
 _PLUMBING = ("Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp")

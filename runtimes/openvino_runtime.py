@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeferry.contract import INPUT_NAME
 from edgeferry.errors import UsageError
 from edgeferry.runtimes.base import Description, Operation, Runtime
-from edgeferry.runtimes.operations import kind_of, precision_of
+from edgeferry.operations import kind_of, precision_of
 from edgeferry.telemetry import disable_telemetry
 
 _ARM = ("aarch64", "arm64")

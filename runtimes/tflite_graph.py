@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgeferry.runtimes.base import Operation
-from edgeferry.runtimes.operations import CONVERSIONS, kind_of, precision_of
+from edgeferry.operations import CONVERSIONS, kind_of, precision_of
 
 
 @dataclass(frozen=True)

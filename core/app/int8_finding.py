@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeferry.app.results import Result
-from edgeferry.runtimes.base import WEIGHTED_KINDS
+from edgeferry.operations import WEIGHTED_KINDS
 
 _DOT_PRODUCTS = {
     "aarch64": ("asimddp", "i8mm"),

@@ -67,6 +67,8 @@ def _key(name: str) -> str:
 _KIND_BY_NAME = {_key(name): kind for kind, names in _KINDS.items() for name in (kind, *names)}
 _PRECISION_BY_NAME = {name: key for key, names in _PRECISIONS.items() for name in (key, *names)}
 
+WEIGHTED_KINDS = frozenset({"Conv", "DepthwiseConv", "MatMul"})
+"""Kinds that hold most of a network's weights and take most of its time."""
 CONVERSIONS = frozenset({"Cast", "Quantize", "Dequantize"})
 """Kinds whose precision is that of their output; that of all others is their input's."""
 

@@ -1,0 +1,147 @@
+"""A float model in terms that all formats share: its layers, residual blocks, and who reads what."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from edgeferry.errors import UsageError
+from edgeferry.operations import WEIGHTED_KINDS
+
+_ACTIVATIONS = frozenset({"Relu", "Clip", "Bias"})
+"""Kinds that engines fuse into the weighted operation before them."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: What the format's quantizer knows it by.
+        kind: What it does, as ``edgeferry.operations`` calls it; adding a constant is ``Bias``.
+        inputs: Names of the tensors it reads that are not constants.
+        output: Name of the tensor it gives.
+        path: Where it stands in the source, e.g. ``net/resnet50/conv1_conv/convolution``;
+            empty for operations without weights.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A weighted operation with what is fused into it.
+
+    Attributes:
+        name: The layer's name in the source.
+        kind: ``Conv``, ``DepthwiseConv`` or ``MatMul``.
+        node: Name of the operation.
+        sources: Names of the tensors that it reads.
+        result: Name of the tensor that it gives, after bias and rectifier.
+        block: Number of the residual block it belongs to, from 1; None outside of any.
+    """
+
+    name: str
+    kind: str
+    node: str
+    sources: tuple[str, ...]
+    result: str
+    block: int | None
+
+
+class Network:
+    """The operations of a float model.
+
+    Args:
+        nodes: In an order in which each comes after those it reads from.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = tuple(nodes)
+        self._readers: dict[str, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            for tensor in node.inputs:
+                self._readers[tensor].append(node)
+
+    def layers(self) -> list[Layer]:
+        """The weighted operations, in order."""
+        weighted = [node for node in self.nodes if node.kind in WEIGHTED_KINDS]
+        blocks = self._blocks()
+        return [
+            Layer(name, node.kind, node.name, node.inputs, self._result(node), blocks.get(node))
+            for name, node in zip(_names([each.path for each in weighted]), weighted, strict=True)
+        ]
+
+    def float_group(self, layers: Collection[str]) -> set[str]:
+        """Names of the operations to leave in float so that the layers' results stay float.
+
+        These are the layers and what reads their results, up to the next weighted operation or
+        the next that joins two tensors: an integer reader would quantize what it reads.
+
+        Args:
+            layers: Names of layers.
+
+        Raises:
+            UsageError: If there is no layer of a name.
+        """
+        known = {layer.name: layer.node for layer in self.layers()}
+        by_name = {node.name: node for node in self.nodes}
+        group: set[str] = set()
+        for name in layers:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
+                raise UsageError(f"there is no layer {name!r}", f"The nearest: {', '.join(near)}")
+            node = by_name[known[name]]
+            group |= {node.name, *(each.name for each in self._reached(node.output))}
+        return group
+
+    def _reached(self, tensor: str) -> Iterator[Node]:
+        """The readers of a tensor, seen through those that give on what they read."""
+        for reader in self._readers[tensor]:
+            yield reader
+            if reader.kind not in WEIGHTED_KINDS and len(set(reader.inputs)) == 1:
+                yield from self._reached(reader.output)
+
+    def _result(self, node: Node) -> str:
+        tensor = node.output
+        while len(readers := self._readers[tensor]) == 1 and readers[0].kind in _ACTIVATIONS:
+            tensor = readers[0].output
+        return tensor
+
+    def _blocks(self) -> dict[Node, int]:
+        """Numbers of residual blocks: what only one side of an addition depends on."""
+        behind: dict[str, frozenset[Node]] = defaultdict(frozenset)
+        blocks: dict[Node, int] = {}
+        count = 0
+        for node in self.nodes:
+            if node.kind == "Add" and len(set(node.inputs)) == 2:
+                one, other = (behind[tensor] for tensor in node.inputs)
+                new = [each for each in one ^ other if each not in blocks]
+                count += any(each.kind in WEIGHTED_KINDS for each in new)
+                blocks |= dict.fromkeys(new, count)
+            sources = (behind[tensor] for tensor in node.inputs)
+            behind[node.output] = frozenset({node}).union(*sources)
+        return blocks
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """The last part of each path that names a layer; more of it where that is not unique."""
+    scopes = [path.removesuffix("/product").rpartition("/")[0] or path for path in paths]
+    short = [scope.rpartition("/")[2] for scope in scopes]
+    counts = Counter(short)
+    names = [
+        name if counts[name] == 1 else scope.removeprefix("net/")
+        for name, scope in zip(short, scopes, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    for position, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] > 1:
+            names[position] = f"{name} ({seen[name]})"
+    return names

@@ -1,0 +1,71 @@
+"""Reading every activation of an OpenVINO model for a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.exporters.openvino_network import tensor_name
+from edgeferry.telemetry import disable_telemetry
+from edgeferry.threads import physical_cores
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+
+class OpenVinoActivationReader:
+    """A model opened with every float tensor that depends on the picture as an output.
+
+    Args:
+        model: With a uint8 input.
+    """
+
+    def __init__(self, model: Model) -> None:
+        disable_telemetry()
+        import openvino
+
+        copy = model.clone()
+        copy.add_outputs(_computed_floats(copy))
+        sources = [result.input_value(0) for result in copy.get_results()]
+        self._names = [
+            tensor_name(source.get_node().output(source.get_index())) for source in sources
+        ]
+        compiled = openvino.Core().compile_model(
+            copy,
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": physical_cores()},
+        )
+        self._request = compiled.create_infer_request()
+
+    def read(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Run one batch.
+
+        Args:
+            batch: uint8 ``[N, height, width, channels]``, N as the model has it.
+
+        Returns:
+            Float32 activations by the name of the operation that gives them.
+        """
+        self._request.infer([batch], share_inputs=True)
+        return {
+            name: self._request.get_output_tensor(index).data
+            for index, name in enumerate(self._names)
+        }
+
+
+def _computed_floats(model: Model) -> list[Any]:
+    import openvino
+
+    computed: set[str] = set()
+    found = []
+    for op in model.get_ordered_ops():
+        sources = {value.get_node().get_friendly_name() for value in op.input_values()}
+        if op.get_type_name() == "Result" or not (
+            op.get_type_name() == "Parameter" or sources & computed
+        ):
+            continue
+        computed.add(op.get_friendly_name())
+        found += [each for each in op.outputs() if each.element_type == openvino.Type.f32]
+    return found

@@ -1,0 +1,50 @@
+"""A TFLite model as a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeferry.exporters.network import Network, Node
+from edgeferry.exporters.tflite_metadata import unpack
+from edgeferry.operations import WEIGHTED_KINDS, kind_of
+
+_TYPES = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")
+}
+_OPERATIONS = ("convolution", "depthwise", "MatMul")
+"""How the source's operations are called, at the end of their paths."""
+
+
+def tflite_network(model: bytes) -> Network:
+    """The operations of a float TFLite model, by the name of their first output.
+
+    Args:
+        model: Its bytes.
+    """
+    return Network(list(_nodes(unpack(model))))
+
+
+def _nodes(tree: schema.ModelT) -> Iterator[Node]:
+    graph = tree.subgraphs[0]
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    computed = {int(index) for index in graph.inputs}
+    for op in graph.operators:
+        inputs = [int(index) for index in op.inputs if index >= 0]
+        read = tuple(names[index] for index in inputs if index in computed)
+        if not read:
+            continue
+        computed.update(int(index) for index in op.outputs)
+        kind = kind_of(_TYPES[tree.operatorCodes[op.opcodeIndex].builtinCode])
+        output = names[op.outputs[0]]
+        path = _path([names[index] for index in inputs], output) if kind in WEIGHTED_KINDS else ""
+        kind = "Bias" if kind == "Add" and len(inputs) > len(read) else kind
+        yield Node(output, kind, read, output, path)
+
+
+def _path(inputs: list[str], output: str) -> str:
+    """The source's operation among those that were merged: the kernel carries its name."""
+    merged = [name for each in (*inputs[1:2], output) for name in each.split(";")]
+    return next((name for name in merged if name.endswith(_OPERATIONS)), merged[0])
