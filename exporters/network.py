@@ -1,4 +1,4 @@
-"""A float model in terms that all formats share: its layers, residual blocks, and who reads what."""
+"""A float model in terms that all formats share: layers, residual blocks, who reads what."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ class Worker(Closing):
     def __init__(self, name: str) -> None:
         self._name = name
         self._opened = ExitStack()
-        self._stderr = self._opened.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
+        said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (the stack closes it)
+        self._stderr = self._opened.enter_context(said)
         self._process = self._opened.enter_context(
             subprocess.Popen(
                 [sys.executable, "-m", "edgeferry.exporters.worker"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeferry.exporters.network import Network, Node

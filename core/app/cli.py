@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgeferry.app.cli_bundle import bundle
+from edgeferry.app.cli_debug import debug as debug_command
 from edgeferry.app.cli_devices import devices_app
 from edgeferry.app.cli_export import export
 from edgeferry.app.cli_look import demo, doctor, inspect
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for _command in (export, predict, evaluate, benchmark, bundle, inspect, doctor, demo):
     app.command()(_command)
+app.command("debug")(debug_command)
 app.add_typer(devices_app, name="devices")
 
 

@@ -40,12 +40,16 @@ def evaluate(
     ] = None,
     runtime: RuntimeName = None,
     threads: Threads = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Engines side by side, of one thread each if not told.")
+    ] = 1,
     execution: Execution = "float32",
     engine_device: EngineDevice = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
     """Measure accuracy, and agreement with a reference."""
+    from edgeferry.app.change_tables import change_tables
     from edgeferry.app.cli_session import deliver, session
     from edgeferry.app.evaluation import EvaluationOptions
     from edgeferry.app.evaluation import evaluate as run_evaluation
@@ -53,11 +57,11 @@ def evaluate(
     from edgeferry.runtimes.base import RuntimeOptions
 
     engine = RuntimeOptions(threads, one_of("execution", execution, EXECUTIONS), engine_device)
-    options = EvaluationOptions(images, reference, labels, runtime, engine)
+    options = EvaluationOptions(images, reference, labels, runtime, engine, jobs)
     with session(json, debug) as progress:
         report = run_evaluation(artifacts, options, progress)
-    table = accuracy_table(report.results)
-    deliver(report.document(), json, [table], report.warnings, report.failures)
+    tables = [accuracy_table(report.results), *change_tables(report.results)]
+    deliver(report.document(), json, tables, report.warnings, report.failures)
 
 
 def benchmark(

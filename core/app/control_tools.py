@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgeferry.app.accuracy_control import ControlTools
+from edgeferry.app.judge import EvaluationOptions, Judge
+from edgeferry.app.results import Result
+from edgeferry.app.subjects import artifact_subject
+from edgeferry.artifact import open_artifact
+from edgeferry.calibration.store import CalibrationSet
 from edgeferry.exporters.recipes import Recipe
 from edgeferry.progress import Progress
 
-if TYPE_CHECKING:
-    from edgeferry.app.format_export import FormatPlan
-
 
 def control_tools(
-    plan: FormatPlan,
+    images: Path,
+    sample: CalibrationSet,
     reference: Path,
     make: Callable[[Recipe, Path], float],
     folder: Path,
@@ -24,10 +26,29 @@ def control_tools(
     """The tools for one artifact.
 
     Args:
-        plan: Names the validation pictures.
+        images: The validation pictures; all of them are judged on.
+        sample: Some of them, decoded, to rank layers on.
         reference: The fp32 artifact of the same format.
         make: Writes an artifact by a recipe; gives seconds.
         folder: For what is written on the way.
         progress: Told how far each step is.
     """
-    raise NotImplementedError
+    twin = open_artifact(reference)
+    subject = artifact_subject(twin)
+    judge = Judge(subject.contract, EvaluationOptions(images), folder, progress)
+    measured = judge.judge(subject, None, keep=True)
+
+    def compared(path: Path) -> Result:
+        return judge.judge(artifact_subject(open_artifact(path)), subject)
+
+    def rank(path: Path) -> list[str]:
+        from edgeferry.app.debugging import compare
+        from edgeferry.calibration.store import StoredPictures
+        from edgeferry.exporters.statistics import Calibration
+
+        pictures = StoredPictures(sample.path)
+        batches = Calibration(pictures, sample.sha256, subject.contract.input.batch or 1)
+        layers = compare(open_artifact(path), twin, batches, len(batches), progress)
+        return [layer.layer for layer in layers if layer.precision == "int8"]
+
+    return ControlTools(measured, make, compared, rank, folder, reference.suffix)

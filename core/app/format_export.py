@@ -125,7 +125,11 @@ class _FormatExport:
             if not reference.exists():
                 reference = Path(scratch) / reference.name
                 self._make(FP32, reference)
-            tools = control_tools(self.plan, reference, self._make, Path(scratch), self.progress)
+            images, sample = self.plan.options.validation, self.plan.validation
+            assert images is not None and sample is not None
+            tools = control_tools(
+                images, sample, reference, self._make, Path(scratch), self.progress
+            )
             control = AccuracyControl(tools, best_method, limit)
             chosen = control.run(recipe)
         final = replace(chosen.recipe, control=control.info(chosen))

@@ -1,0 +1,137 @@
+"""``edgeferry debug``: which layers of an int8 artifact are wrong, and by how much."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeferry.app.layer_errors import LayerError, layer_errors, ranked
+from edgeferry.app.results import Result, results_document
+from edgeferry.artifact import Artifact, open_artifact, require_contract
+from edgeferry.errors import UsageError
+from edgeferry.exporters.statistics import Calibration
+from edgeferry.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class DebugReport:
+    """What a comparison of two artifacts found.
+
+    Attributes:
+        artifact: The int8 artifact.
+        reference: Its float twin.
+        layers: Every layer, the one that adds most error first.
+        images: Number of pictures they were run on.
+        warnings: Things the user should know, e.g. skipped pictures.
+    """
+
+    artifact: Artifact
+    reference: Artifact
+    layers: tuple[LayerError, ...]
+    images: int
+    warnings: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """What ``--json`` writes."""
+        result = Result(
+            artifact=self.artifact.path.name,
+            format=self.artifact.format,
+            precision=self.artifact.precision,
+            images=self.images,
+            size_bytes=self.artifact.size_bytes,
+            extra={"reference": self.reference.path.name},
+        )
+        layers = [asdict(layer) for layer in self.layers]
+        notes = {"layers": layers, "warnings": list(self.warnings)}
+        return results_document("debug", [result], notes)
+
+
+def debug(
+    artifact: str | Path,
+    reference: str | Path,
+    images: Path,
+    count: int = 32,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> DebugReport:
+    """Compare the layers of an int8 artifact with those of its float twin.
+
+    Args:
+        artifact: The int8 artifact.
+        reference: The fp32 artifact of the same format and source.
+        images: Pictures: what calibration takes.
+        count: Largest number of pictures.
+        seed: For the sample.
+        progress: Told how far it is.
+
+    Raises:
+        EdgeferryError: If the two do not belong together, or the pictures are not usable.
+    """
+    from edgeferry.calibration.store import StoredPictures, write_calibration
+
+    int8, twin = open_artifact(artifact), open_artifact(reference)
+    check_twins(int8, twin)
+    spec = require_contract(int8).input
+    with tempfile.TemporaryDirectory(prefix="edgeferry-") as folder:
+        stored = write_calibration(images, spec, count, seed, Path(folder) / "x.npy", progress)
+        pictures = StoredPictures(stored.path)
+        batches = Calibration(pictures, stored.sha256, spec.batch or 1)
+        layers = compare(int8, twin, batches, len(batches), progress)
+    skipped = (f"skipped {len(stored.skipped)} pictures, e.g. {stored.skipped[0]}",)
+    warnings = skipped if stored.skipped else ()
+    return DebugReport(int8, twin, tuple(layers), len(pictures), warnings)
+
+
+def compare(
+    int8: Artifact,
+    twin: Artifact,
+    batches: Iterable[NDArray[np.uint8]],
+    total: int,
+    progress: Progress = silent,
+) -> list[LayerError]:
+    """The layers of two artifacts that belong together, the one that adds most error first.
+
+    Args:
+        int8: The int8 artifact.
+        twin: Its float twin.
+        batches: uint8 ``[N, height, width, channels]``, as they take them.
+        total: Number of batches.
+        progress: Told after each batch.
+    """
+    from edgeferry.exporters.quantized_reader import open_float, open_quantized
+
+    float_model = open_float(twin.path, twin.format)
+    quantized = open_quantized(int8.path, int8.format)
+    return ranked(layer_errors(float_model, quantized, batches, total, progress))
+
+
+def check_twins(int8: Artifact, twin: Artifact) -> None:
+    """Refuse artifacts whose layers cannot be compared.
+
+    Raises:
+        ContractError: If one carries no contract.
+        UsageError: If they are not int8 and fp32 of one format and one source.
+    """
+    own, other = require_contract(int8), require_contract(twin)
+    if own.precision != "int8":
+        raise UsageError(f"{int8.path.name} is {own.precision}: only int8 artifacts are debugged")
+    if other.precision != "fp32":
+        raise UsageError(
+            f"the reference {twin.path.name} is {other.precision}, not fp32",
+            "Export it with --precisions fp32,int8",
+        )
+    if int8.format != twin.format:
+        raise UsageError(
+            f"{int8.path.name} is {int8.format}, the reference {twin.path.name} is {twin.format}",
+            f"Give the fp32 {int8.format} artifact: its tensors are the same",
+        )
+    if own.source.sha256 != other.source.sha256:
+        raise UsageError(
+            f"{int8.path.name} and {twin.path.name} were not exported from the same model"
+        )

@@ -1,0 +1,86 @@
+"""A network that plain int8 ruins: one channel far larger than all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+HOSTILE_LAYER = "block2_depthwise"
+"""The layer whose output has one channel too large; the layer behind it undoes that."""
+UNDONE_BY = "block2_pointwise"
+SCALE = 1000.0
+_BLOCKS = ((32, 2), (32, 1), (64, 2))
+"""Filters and strides of the depthwise separable blocks."""
+
+
+def hostile_network(images: NDArray[np.uint8], classes: NDArray[np.int64]) -> keras.Model:
+    """Train a small MobileNet for some seconds, then scale one channel by 1,000 and undo it behind.
+
+    Its answers are those of the network as trained. Howard et al., 2017,
+    https://arxiv.org/abs/1704.04861.
+
+    Args:
+        images: uint8 ``[N, 32, 32, 3]``; the network expects ``tf`` preprocessing.
+        classes: int ``[N]``, 0 to 9.
+    """
+    import keras
+
+    network = small_mobilenet()
+    network.compile(keras.optimizers.Adam(6e-3), "sparse_categorical_crossentropy")
+    pixels = images.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    network.fit(pixels, classes, epochs=10, batch_size=64, verbose=0)
+    make_hostile(network)
+    return network
+
+
+def small_mobilenet() -> keras.Model:
+    """Three depthwise separable blocks with batch norm and ReLU behind a strided convolution."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3), name="picture")
+    x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False, name="stem")(image)
+    x = _rectified(x, "stem")
+    for number, (filters, strides) in enumerate(_BLOCKS, 1):
+        x = _separable_block(x, filters, strides, f"block{number}")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dense(10, activation="softmax", name="scores")(x)
+    return keras.Model(image, x, name="hostile")
+
+
+def _separable_block(x: Any, filters: int, strides: int, name: str) -> Any:
+    from keras import layers
+
+    depthwise, pointwise = f"{name}_depthwise", f"{name}_pointwise"
+    x = layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False, name=depthwise)(
+        x
+    )
+    x = _rectified(x, depthwise)
+    x = layers.Conv2D(filters, 1, use_bias=False, name=pointwise)(x)
+    return _rectified(x, pointwise)
+
+
+def _rectified(x: Any, name: str) -> Any:
+    from keras import layers
+
+    return layers.ReLU(name=f"{name}_relu")(
+        layers.BatchNormalization(momentum=0.8, name=f"{name}_norm")(x)
+    )
+
+
+def make_hostile(network: keras.Model) -> None:
+    """Scale the first channel of ``HOSTILE_LAYER``, behind its batch norm; undo it behind."""
+    norm = network.get_layer(f"{HOSTILE_LAYER}_norm")
+    larger = np.ones(norm.gamma.shape, np.float32)
+    channel = int(np.argmax(norm.beta + np.abs(norm.gamma)))
+    larger[channel] = SCALE
+    norm.gamma.assign(norm.gamma * larger)
+    norm.beta.assign(norm.beta * larger)
+    behind = network.get_layer(UNDONE_BY)
+    behind.kernel.assign(behind.kernel / larger[:, None])
