@@ -26,7 +26,6 @@ class OpenVinoExporter(Exporter["Model"]):
 
     format: ClassVar[Format] = "openvino"
     suffixes: ClassVar[tuple[str, ...]] = (".xml", ".bin")
-    best_method: ClassVar[str] = "minmax"
 
     def prepare(self) -> Model:
         """Convert the graph to a float model."""

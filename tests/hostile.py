@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 if TYPE_CHECKING:
     import keras
@@ -18,22 +19,26 @@ _BLOCKS = ((32, 2), (32, 1), (64, 2))
 """Filters and strides of the depthwise separable blocks."""
 
 
-def hostile_network(images: NDArray[np.uint8], classes: NDArray[np.int64]) -> keras.Model:
+def hostile_network(pictures: Path) -> keras.Model:
     """Train a small MobileNet for some seconds, then scale one channel by 1,000 and undo it behind.
 
     Its answers are those of the network as trained. Howard et al., 2017,
     https://arxiv.org/abs/1704.04861.
 
     Args:
-        images: uint8 ``[N, 32, 32, 3]``; the network expects ``tf`` preprocessing.
-        classes: int ``[N]``, 0 to 9.
+        pictures: Folder with one sub-folder of 32x32 pictures per class, 0 to 9.
+
+    Returns:
+        A classifier that expects ``tf`` preprocessing.
     """
     import keras
 
     network = small_mobilenet()
     network.compile(keras.optimizers.Adam(6e-3), "sparse_categorical_crossentropy")
-    pixels = images.astype(np.float32) / np.float32(127.5) - np.float32(1)
-    network.fit(pixels, classes, epochs=10, batch_size=64, verbose=0)
+    files = sorted(pictures.glob("*/*.png"))
+    images = np.stack([np.asarray(Image.open(file), np.float32) for file in files])
+    classes = np.array([int(file.parent.name) for file in files])
+    network.fit(images / np.float32(127.5) - 1, classes, epochs=10, batch_size=64, verbose=0)
     make_hostile(network)
     return network
 

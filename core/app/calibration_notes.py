@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgeferry.app.export_options import ExportOptions
@@ -40,15 +40,15 @@ def about_pictures(
         yield from doubts(StoredPictures(calibration.path), others)
 
 
-def about_movement(movements: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def about_movement(movements: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """A sentence if ranges still moved over the last half of the calibration pictures.
 
     Args:
         movements: Of each format.
     """
-    worst = max(movements, key=lambda each: float(each["most"]), default=None)
-    if worst is not None and worst["typical"] > _STILL_MOVING:
+    typical = max((float(each["typical"]) for each in movements), default=0.0)
+    if typical > _STILL_MOVING:
         yield (
-            f"the ranges still moved by {100 * worst['typical']:.0f} % over the last half of the "
-            f"calibration pictures: give more of them (--calibration-count)"
+            f"the ranges still moved by {100 * typical:.0f} % over the last half of the "
+            "calibration pictures: give more of them (--calibration-count)"
         )

@@ -105,22 +105,18 @@ class _Export:
     def into(self, staging: Path, output: Path) -> ExportReport:
         """Fill the staging folder; report as of the output folder."""
         plan, quality = self._prepared(staging)
-        outcomes = self._export_formats(plan)
-        seconds = {name: each for outcome in outcomes for name, each in outcome.seconds.items()}
-        failures = {what: e for outcome in outcomes for what, e in outcome.failures.items()}
-        _drop_unfinished(staging, seconds)
-        if not seconds:
-            raise next(iter(failures.values()))
-        controlled = {n: each for o in outcomes for n, each in o.controlled.items()}
+        outcome = self._export_formats(plan)
+        _drop_unfinished(staging, outcome.seconds)
+        if not outcome.seconds:
+            raise next(iter(outcome.failures.values()))
+        unheld = {name: each.failure for name, each in outcome.controlled.items() if each.failure}
         report = ExportReport(
-            artifacts=tuple(_exported(staging, output, seconds)),
-            failures={
-                **{what: str(error) for what, error in failures.items()},
-                **{name: each.failure for name, each in controlled.items() if each.failure},
-            },
+            artifacts=tuple(_exported(staging, output, outcome.seconds)),
+            failures={what: str(error) for what, error in outcome.failures.items()} | unheld,
             warnings=tuple(self.notes.all),
             source_top1=quality and quality.top1,
-            controlled=controlled,
+            controlled=outcome.controlled,
+            movement=outcome.movement,
         )
         write_manifest(staging, plan.prepared.contract, report)
         return report
@@ -182,14 +178,15 @@ class _Export:
         self.notes.add([quality.warning] if quality.warning else [])
         return quality
 
-    def _export_formats(self, plan: FormatPlan) -> list[FormatOutcome]:
+    def _export_formats(self, plan: FormatPlan) -> FormatOutcome:
         """Run one process for each format, several at once."""
+        whole = FormatOutcome()
         formats = self.options.formats
         with ThreadPoolExecutor(max_workers=self.options.jobs or jobs_here()) as pool:
-            runs = [pool.submit(export_format, each, plan, self.progress) for each in formats]
-            outcomes = [run.result() for run in runs]
-        self.notes.add(about_movement([each.movement for each in outcomes if each.movement]))
-        return outcomes
+            for run in [pool.submit(export_format, each, plan, self.progress) for each in formats]:
+                whole.add(run.result())
+        self.notes.add(about_movement(whole.movement.values()))
+        return whole
 
 
 def _readable(source: str | Path | keras.Model, work: Path) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgeferry.app.accuracy_control import Attempt
 from edgeferry.contract import Format, Precision, Preprocessing, ResizeRule
@@ -104,6 +105,8 @@ class ExportReport:
         source_top1: Percent that the source gets right of the labeled calibration pictures, or
             else validation pictures, where they are labeled.
         controlled: What accuracy control tried, by the artifact that came of it.
+        movement: How ranges still moved over the last half of the calibration pictures, by
+            format; see ``edgeferry.calibration.sufficiency.movement``.
     """
 
     artifacts: tuple[ExportedArtifact, ...]
@@ -111,3 +114,4 @@ class ExportReport:
     warnings: tuple[str, ...] = ()
     source_top1: float | None = None
     controlled: Mapping[str, ControlReport] = field(default_factory=dict)
+    movement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -49,13 +49,20 @@ class FormatOutcome:
         seconds: Time that each artifact took, by file name.
         failures: Errors by file name, or by the format's name where all is lost.
         controlled: What accuracy control tried, by file name.
-        movement: How the ranges moved over the last half of the calibration pictures.
+        movement: How ranges moved over the last half of the calibration pictures, by format.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     failures: dict[str, EdgeferryError] = field(default_factory=dict)
     controlled: dict[str, ControlReport] = field(default_factory=dict)
-    movement: Mapping[str, Any] | None = None
+    movement: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, other: FormatOutcome) -> None:
+        """Take in what came of another format."""
+        self.seconds |= other.seconds
+        self.failures |= other.failures
+        self.controlled |= other.controlled
+        self.movement |= other.movement
 
 
 def export_format(format: str, plan: FormatPlan, progress: Progress) -> FormatOutcome:
@@ -99,7 +106,7 @@ class _FormatExport:
             self._write(recipe)
         self.progress("done", len(recipes), len(recipes))
         if any(recipe.precision == "int8" for recipe in recipes):
-            self.outcome.movement = self.worker.ask({"kind": "movement"})
+            self.outcome.movement[self.format] = self.worker.ask({"kind": "movement"})
 
     def _write(self, recipe: Recipe) -> None:
         name = self._file_name(recipe)

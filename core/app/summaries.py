@@ -19,6 +19,7 @@ def export_document(report: ExportReport) -> dict[str, Any]:
         "failures": report.failures,
         "warnings": list(report.warnings),
         "source_top1": report.source_top1,
+        "movement": dict(report.movement),
         "control": control_data(report.controlled),
     }
     return results_document("export", export_results(report), notes)

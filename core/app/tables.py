@@ -90,10 +90,13 @@ def export_table(report: ExportReport) -> Table:
 
     seconds = ("seconds", number("seconds", "{:.1f}"))
     table = table_of(export_results(report), ARTIFACT, PRECISION, SIZE, seconds)
+    notes = []
     if report.source_top1 is not None:
-        table.caption = (
-            f"source model: {report.source_top1:.1f} % of the labeled calibration pictures right"
-        )
+        notes.append(f"source model: {report.source_top1:.1f} % of the labeled pictures right")
+    if report.movement:
+        typical = max(each["typical"] for each in report.movement.values())
+        notes.append(f"ranges moved by {100 * typical:.1f} % over the last half of the pictures")
+    table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import edgeferry
 from edgeferry.artifact import artifact_files
-from edgeferry.contract import CalibrationInfo, ResizeRule
+from edgeferry.contract import CalibrationInfo, QuantizationInfo, ResizeRule
 
 pytest.importorskip("tensorflow")
 
@@ -58,10 +58,10 @@ def test_everything_needed_is_inside(moved, exported, precision, format):
     assert set(contract.versions) >= always | TOOLS.get((precision, format), set())
     if precision == "int8":
         assert isinstance(contract.calibration, CalibrationInfo)
-        best = "minmax" if format == "openvino" else "percentile"
-        assert (contract.calibration.method, contract.calibration.images) == (best, 64)
+        assert (contract.calibration.method, contract.calibration.images) == ("percentile", 64)
+        assert contract.quantization == QuantizationInfo(("bias-correction",))
     else:
-        assert contract.calibration is None
+        assert contract.calibration is contract.quantization is None
 
 
 @pytest.mark.parametrize("format", SUFFIXES)

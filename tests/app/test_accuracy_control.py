@@ -1,0 +1,107 @@
+"""Accuracy control tries what costs nothing first, and stops as soon as the accuracy holds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgeferry.app.accuracy_control import AccuracyControl, ControlTools
+from edgeferry.app.results import Result
+from edgeferry.calibration.ranges import METHODS
+from edgeferry.exporters.recipes import INT8
+
+LAYERS = [f"layer{number}" for number in range(12)]
+
+
+class Bench:
+    """A network whose top-1 is a function of the recipe."""
+
+    def __init__(self, top1, labeled=True):
+        self.made = []
+        self.ranked = []
+        self.top1 = top1
+        self.labeled = labeled
+
+    def make(self, recipe, path):
+        self.made.append(recipe)
+        return 1.5
+
+    def judge(self, path):
+        recipe = self.made[int(path.stem.removeprefix("attempt"))]
+        top1 = self.top1(recipe)
+        return Result("x", images=200, top1=top1 if self.labeled else None, agreement=top1, kl=0.1)
+
+    def rank(self, path):
+        self.ranked.append(path.name)
+        return LAYERS
+
+    def control(self, max_drop=0.5, tmp_path=Path()):
+        reference = Result("fp32", top1=90.0 if self.labeled else None)
+        tools = ControlTools(reference, self.make, self.judge, self.rank, tmp_path, ".onnx")
+        return AccuracyControl(tools, "percentile", max_drop)
+
+
+def test_what_holds_at_once_is_kept_at_once():
+    bench = Bench(lambda recipe: 89.6)
+    control = bench.control()
+    attempt = control.run(INT8)
+    assert bench.made == [INT8]
+    assert attempt.drop == pytest.approx(0.4)
+    assert (attempt.holds, attempt.method, bench.ranked) == (True, "percentile", [])
+    info = control.info(attempt)
+    assert (info.max_drop, info.measure, info.images, info.attempts) == (0.5, "top1", 200, 1)
+
+
+def test_exactly_the_drop_allowed_holds():
+    assert Bench(lambda recipe: 100 * 179 / 200).control(max_drop=0.5).run(INT8).holds
+
+
+def test_the_other_methods_are_tried_before_anything_that_costs():
+    bench = Bench(lambda recipe: 90 if recipe.method == "mse" else 80)
+    attempt = bench.control().run(INT8)
+    assert attempt.recipe.method == "mse"
+    assert [recipe.method for recipe in bench.made] == ["auto", "minmax", "entropy", "mse"]
+    assert not any(recipe.equalize or recipe.float_layers for recipe in bench.made)
+
+
+def test_the_method_asked_for_is_tried_once():
+    bench = Bench(lambda recipe: 80)
+    bench.control().run(replace(INT8, method="entropy"))
+    tried = [r.method for r in bench.made if not (r.equalize or r.float_layers)]
+    assert tried == ["entropy", "minmax", "percentile", "mse"]
+
+
+def test_equalization_comes_with_the_best_method_and_before_layers_in_float():
+    bench = Bench(lambda r: 90 if r.equalize else {"minmax": 85}.get(r.method, 80))
+    control = bench.control()
+    attempt = control.run(INT8)
+    assert (attempt.recipe.equalize, attempt.recipe.method) == (True, "minmax")
+    assert control.sensitive == LAYERS
+    assert bench.ranked == ["attempt1.onnx"]
+
+
+def test_layers_are_left_in_float_the_most_sensitive_first_and_ever_more():
+    bench = Bench(lambda r: 80 + 2 * len(r.float_layers))
+    attempt = bench.control().run(INT8)
+    assert attempt.recipe.float_layers == tuple(LAYERS[:6])
+    grown = [recipe.float_layers for recipe in bench.made if recipe.float_layers]
+    assert grown == [tuple(LAYERS[:count]) for count in (1, 2, 4, 6)]
+    assert attempt.drop == 90 - 92
+
+
+def test_where_nothing_holds_the_best_is_given():
+    bench = Bench(lambda r: 85 if len(r.float_layers) == 2 else 80)
+    control = bench.control()
+    attempt = control.run(INT8)
+    assert not attempt.holds
+    assert attempt == control.best()
+    assert attempt.recipe.float_layers == tuple(LAYERS[:2])
+    assert len(control.attempts) == len(METHODS) + 1 + 4
+
+
+def test_without_labels_agreement_is_held():
+    bench = Bench(lambda recipe: 99.7, labeled=False)
+    control = bench.control()
+    attempt = control.run(INT8)
+    assert attempt.drop == pytest.approx(0.3)
+    assert control.info(attempt).measure == "agreement"
