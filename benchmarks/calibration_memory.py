@@ -1,49 +1,49 @@
-"""How much memory calibration takes, for 32, 128 and 512 pictures, in each format.
+"""How much memory calibration takes, for 32 and for 512 pictures, in each format.
 
-Each figure comes from a fresh process that writes one int8 artifact the way ``export`` does:
-its peak while it reads the pictures, minus what it held right before the first (Linux only).
+Each figure comes from a fresh process that finds the ranges of all activations the way ``export``
+does: its peak since the first picture, minus what it held right before it (Linux only).
 """
 
 import argparse
 import ctypes
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeferry.calibration.ranges import METHODS
 from edgeferry.calibration.store import StoredPictures, write_calibration
-from edgeferry.contract import CalibrationInfo
-from edgeferry.exporters.base import Calibration, PreparedSource
-from edgeferry.exporters.processes import run_job
-from edgeferry.exporters.recipes import recipes_for
+from edgeferry.exporters.base import PreparedSource
+from edgeferry.exporters.processes import Worker
+from edgeferry.exporters.recipes import INT8
 from edgeferry.exporters.registry import EXPORTERS
+from edgeferry.exporters.statistics import Calibration
 
 FORMATS = ("tflite", "onnx", "openvino")
-COUNTS = (32, 128, 512)
+COUNTS = (32, 512)
 
 
 class WatchedPictures(StoredPictures):
-    """Calibration pictures that note the memory of the process that streams them."""
+    """Calibration pictures that note what the process holds before it is given the first."""
 
     before = 0.0
-    peak = 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Each picture, uint8 ``[1, height, width, channels]``."""
-        if not self.before:
-            # What the conversion has freed goes back first, lest calibration hide in it.
-            ctypes.CDLL(None).malloc_trim(0)
-            self.before = memory_mb("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from here
-        try:
-            yield from super().__iter__()
-        finally:
-            self.peak = memory_mb("VmHWM")
+        # What the conversion has freed goes back first, lest calibration hide in it.
+        ctypes.CDLL(None).malloc_trim(0)
+        self.before = memory_mb("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from here
+        yield from super().__iter__()
+
+    def added_mb(self) -> float:
+        """The peak since then, above that."""
+        return memory_mb("VmHWM") - self.before
 
 
 def memory_mb(field: str) -> float:
@@ -53,42 +53,52 @@ def memory_mb(field: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def calibrate(model_format: str, folder: Path, pictures: Path) -> float:
-    """Write an int8 artifact in this process; give what calibration added at its peak, MB."""
+def calibrate(model_format: str, method: str, folder: Path, pictures: Path) -> float:
+    """Find ranges in this process; give what that added at its peak, MB."""
     watched = WatchedPictures(pictures)
     exporter = EXPORTERS.load(model_format)(PreparedSource.load(folder / "prepared.json"))
-    info = CalibrationInfo(exporter.best_method, images=len(watched), sha256="0" * 64)
-    (recipe,) = recipes_for(model_format, ("int8",), ("x86",))
-    destination = folder / f"measured{exporter.suffixes[0]}"
-    exporter.export(exporter.prepare(), recipe, Calibration(watched, info), destination)
-    return watched.peak - watched.before
+    calibration = Calibration(watched, sha256="0" * 64)
+    exporter.ranges(exporter.prepare(), replace(INT8, method=method), calibration)
+    return watched.added_mb()
 
 
 def main() -> None:
     """Print a table; each cell is measured in a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
+    parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
+    parser.add_argument(
+        "--method", nargs="+", default=("percentile", "entropy"), choices=tuple(METHODS)
+    )
+    options = parser.parse_args()
+    if options.cell:
+        model_format, method, folder, pictures = options.cell
+        print(calibrate(model_format, method, Path(folder), Path(pictures)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        stores = prepare(options, Path(folder), COUNTS)
+        heads = "".join(f"{count:>10}" for count in COUNTS)
+        print(f"{'MB':22}{heads}{f'{COUNTS[-1]}/{COUNTS[0]}':>10}")
+        for model_format in options.formats:
+            for method in options.method:
+                cells = [(model_format, method, folder, str(stores[count])) for count in COUNTS]
+                row = [in_process(__file__, cell) for cell in cells]
+                shown = "".join(f"{value:10.0f}" for value in row)
+                name = f"{model_format} {method}"
+                print(f"{name:22}{shown}{row[-1] / row[0]:10.2f}", flush=True)
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options that benchmarks of calibration have in common."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", type=Path, help="default: a ResNet50 of random weights")
     parser.add_argument("--images", type=Path, help="folder; default: random pictures")
     parser.add_argument("--preprocessing", default="caffe")
-    parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
-    parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.cell:
-        model_format, folder, pictures = options.cell
-        print(calibrate(model_format, Path(folder), Path(pictures)))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        stores = prepare(options, Path(folder))
-        print(f"{'MB':10}" + "".join(f"{count:>10}" for count in COUNTS) + f"{'512/32':>10}")
-        for model_format in options.formats:
-            row = [_in_process(model_format, folder, stores[count]) for count in COUNTS]
-            cells = "".join(f"{value:10.0f}" for value in row)
-            print(f"{model_format:10}{cells}{row[-1] / row[0]:10.2f}", flush=True)
+    parser.add_argument("--cell", nargs="+", help=argparse.SUPPRESS)
+    return parser
 
 
-def prepare(options: argparse.Namespace, folder: Path) -> dict[int, Path]:
+def prepare(options: argparse.Namespace, folder: Path, counts: tuple[int, ...]) -> dict[int, Path]:
     """Fold the contract into the model once, and store the pictures for every count."""
-    model = options.model or _random_resnet50(folder)
     told = {
         "preprocessing": options.preprocessing,
         "head": None,
@@ -97,19 +107,30 @@ def prepare(options: argparse.Namespace, folder: Path) -> dict[int, Path]:
         "batch": 1,
         "resize": {},
     }
-    run_job({"kind": "prepare", "source": str(model), "folder": str(folder), "options": told})
+    source = str(options.model or _random_resnet50(folder))
+    with Worker("preparing") as worker:
+        worker.ask({"kind": "prepare", "source": source, "folder": str(folder), "options": told})
     spec = PreparedSource.load(folder / "prepared.json").contract.input
-    source = options.images or folder / "random.npy"
+    images = options.images or folder / "random.npy"
     if options.images is None:
         pixels = np.random.default_rng(0).integers(0, 256, (64, *spec.shape[1:]), np.uint8)
-        np.save(source, pixels)
+        np.save(images, pixels)
     taken = folder / "taken.npy"
-    write_calibration(source, spec, max(COUNTS), 0, taken)
+    write_calibration(images, spec, max(counts), 0, taken)
     pictures = np.load(taken, mmap_mode="r")
-    stores = {count: folder / f"{count}.npy" for count in COUNTS}
+    stores = {count: folder / f"{count}.npy" for count in counts}
     for count, path in stores.items():
         np.save(path, pictures[np.arange(count) % len(pictures)])
     return stores
+
+
+def in_process(script: str, cell: tuple[str, ...]) -> float:
+    """The number that a script prints for one cell, in a process of its own."""
+    command = [sys.executable, script, "--cell", *cell]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(cell[:2])} failed:\n{done.stderr}")
+    return float(done.stdout.splitlines()[-1])
 
 
 def _random_resnet50(folder: Path) -> Path:
@@ -117,14 +138,6 @@ def _random_resnet50(folder: Path) -> Path:
     code = "import keras, sys; keras.applications.ResNet50(weights=None).save(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True)
     return path
-
-
-def _in_process(model_format: str, folder: str, pictures: Path) -> float:
-    command = [sys.executable, __file__, "--cell", model_format, folder, str(pictures)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{model_format} failed:\n{done.stderr}")
-    return float(json.loads(done.stdout.splitlines()[-1]))
 
 
 if __name__ == "__main__":

@@ -29,17 +29,20 @@ class Histogram:
         self._low, self._high = np.inf, -np.inf
         self._exponent = _SMALLEST_EXPONENT
         self._counts = np.zeros(2 * HALF, np.int64)
+        self.zeros = 0
+        """How many values were exactly 0."""
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Count values; those that are not finite are left out."""
         flat = values.reshape(-1)
-        low, high = float(flat.min()), float(flat.max())
+        low, high = float(flat.min(initial=np.inf)), float(flat.max(initial=-np.inf))
         if not np.isfinite(low + high):
             flat = flat[np.isfinite(flat)]
             low, high = float(flat.min(initial=np.inf)), float(flat.max(initial=-np.inf))
         if not flat.size:
             return
         self._low, self._high = min(low, self._low), max(high, self._high)
+        self.zeros += flat.size - int(np.count_nonzero(flat))
         self._widen(max(-low, high))
         scaled = flat * np.float32(2.0**-self._exponent)
         bins = np.floor(scaled, out=scaled).astype(np.int32) + np.int32(HALF)
@@ -49,18 +52,25 @@ class Histogram:
         """The smallest and the largest value counted; 0 where there was none."""
         return Range(self._low, self._high) if self._counts.any() else Range(0.0, 0.0)
 
-    def filled(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The middles of the bins that hold something, in order, and their counts.
+    @property
+    def width(self) -> float:
+        """Of each bin."""
+        return float(2.0**self._exponent)
 
-        The bin that starts at 0 stands for 0 itself: most of what it holds are zeros that a
-        rectifier made.
+    def bins(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The values that are not exactly 0, from the first bin that holds one to the last.
+
+        Returns:
+            Edges of N adjoining bins, ``[N + 1]``, and their counts, ``[N]``.
         """
-        (filled,) = self._counts.nonzero()
-        middles = np.where(filled == HALF, 0.0, (filled - HALF + 0.5) * 2.0**self._exponent)
-        return np.clip(middles, self._low, self._high), self._counts[filled]
+        counts = self._counts.copy()
+        counts[HALF] -= self.zeros
+        (filled,) = counts.nonzero()
+        first, end = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (HALF, HALF)
+        return (np.arange(first, end + 1) - HALF) * self.width, counts[first:end]
 
     def quantile(self, share: float) -> float:
-        """The outer edge of the bin that holds a quantile, within the values counted.
+        """The outer edge of the bin that holds a quantile, within the values counted; 0 of none.
 
         Args:
             share: Of the values that shall lie below; above one half the upper edge of the bin
@@ -70,12 +80,13 @@ class Histogram:
         upper = share > 0.5
         wanted = share * reached[-1]
         index = int(np.searchsorted(reached, wanted, side="left" if upper else "right"))
-        edge = (index - HALF + int(upper)) * 2.0**self._exponent
-        return float(min(max(edge, self._low), self._high))
+        edge = (index - HALF + int(upper)) * self.width
+        limits = self.limits()
+        return float(min(max(edge, limits.low), limits.high))
 
     def _widen(self, largest: float) -> None:
         """Merge bins in pairs until a value fits."""
-        while largest >= HALF * 2.0**self._exponent:
+        while largest >= HALF * self.width:
             pairs = self._counts.reshape(-1, 2).sum(axis=1)
             self._counts[:] = 0
             self._counts[HALF // 2 : HALF // 2 + HALF] = pairs

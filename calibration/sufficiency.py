@@ -5,17 +5,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from edgeferry.calibration.differences import Figures, differences, figures
 from edgeferry.calibration.histogram import Range
 
 FEW = 20
-"""Fewer pictures than this: the largest values that a layer meets are hardly among them."""
-_SIDE = 16
+"""Fewer pictures than this are too few for any network.
+
+On an ImageNet ResNet50 the middle range still moved by 7 % over the last half of 20 photographs,
+by 4 % of 32 and by 2 % of 100.
+"""
+_SIDE = 8
 """Pixels of the thumbnails that tell near-duplicates."""
-_ALIKE = 4.0
-"""Mean difference of two thumbnails, of 255, up to which they show the same."""
-_EFFECT, _SIGNIFICANT = 0.7, 4.0
-"""Difference of two sets: in standard deviations of single pictures, and of the means."""
+_ALIKE = 0.985
+"""Correlation of the thumbnails of two pictures that show the same.
+
+Of 200 photographs no two came to 0.9, of 1,437 digits 1 in 50,000 pairs above 0.985; copies that
+are compressed, lighter or cut by 2 % mostly stay above it.
+"""
+_FEW_TWINS = 0.02
+"""Share of near-duplicates that takes nothing from a set."""
 
 
 def movement(half: Mapping[str, Range], whole: Mapping[str, Range]) -> dict[str, Any]:
@@ -26,18 +36,20 @@ def movement(half: Mapping[str, Range], whole: Mapping[str, Range]) -> dict[str,
         whole: Ranges after all of them.
 
     Returns:
-        Shares of the ranges' widths: ``typical`` is the median over the tensors, ``most`` the
-        largest, of ``tensor``. All 0 where there was no half.
+        Shares of the ranges' widths: ``typical`` is the median over the tensors, ``high`` their
+        95th percentile, ``most`` the largest, of ``tensor``. All 0 where there was no half.
     """
-    moved = {name: _moved(before, whole[name]) for name, before in half.items()}
+    moved = movements(half, whole)
     if not moved:
-        return {"typical": 0.0, "most": 0.0, "tensor": None}
+        return {"typical": 0.0, "high": 0.0, "most": 0.0, "tensor": None}
     tensor = max(moved, key=lambda each: moved[each])
-    return {
-        "typical": float(np.median(list(moved.values()))),
-        "most": moved[tensor],
-        "tensor": tensor,
-    }
+    typical, high = (float(each) for each in np.quantile(list(moved.values()), (0.5, 0.95)))
+    return {"typical": typical, "high": high, "most": moved[tensor], "tensor": tensor}
+
+
+def movements(half: Mapping[str, Range], whole: Mapping[str, Range]) -> dict[str, float]:
+    """How far each range moved, both ends together, as a share of its width in the end."""
+    return {name: _moved(before, whole[name]) for name, before in half.items()}
 
 
 def _moved(before: Range, after: Range) -> float:
@@ -48,85 +60,45 @@ def _moved(before: Range, after: Range) -> float:
 def doubts(
     pictures: Iterable[NDArray[np.uint8]], others: Iterable[NDArray[np.uint8]] | None
 ) -> Iterator[str]:
-    """What speaks against a calibration set, a sentence each.
+    """What speaks against a calibration set, a sentence each; some 150 bytes a picture are kept.
 
     Args:
         pictures: The set: uint8 ``[1, height, width, channels]`` each.
         others: Pictures of the kind that the network will see; None leaves this out.
     """
-    seen = list(map(_Seen, pictures))
-    count, twins = len(seen), _near_duplicates(seen)
+    kept: list[Figures] = []
+    thumbnails: list[NDArray[np.float32]] = []
+    for picture in pictures:
+        kept.append(figures(picture[0]))
+        thumbnails.append(_thumbnail(picture[0]))
+    count, twins = len(kept), _near_duplicates(thumbnails)
     if count < FEW:
         yield f"only {count} calibration pictures: give {FEW} at least, better 100 or more"
-    if twins:
+    if twins > _FEW_TWINS * count:
         yield (
             f"{twins} of {count} calibration pictures show nearly the same as another one: "
             "they count as one"
         )
-    if others is not None:
-        yield from _unlike(seen, list(map(_Seen, others)))
-
-
-class _Seen:
-    """What is kept of a picture: a thumbnail, and figures by name."""
-
-    def __init__(self, picture: NDArray[np.uint8]) -> None:
-        pixels = picture[0].astype(np.float32)
-        self.thumbnail = _thumbnail(pixels.mean(axis=2))
-        self.figures = _figures(pixels)
-
-
-def _thumbnail(gray: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means of about equal parts, float32 ``[16 * 16]`` or what a small picture has."""
-    for axis in (0, 1):
-        size = gray.shape[axis]
-        starts = np.unique(np.arange(_SIDE) * size // _SIDE)
-        lengths = np.diff([*starts, size])
-        shape = [-1, 1] if axis == 0 else [1, -1]
-        gray = np.add.reduceat(gray, starts, axis=axis) / lengths.reshape(shape)
-    return gray.astype(np.float32).reshape(-1)
-
-
-def _figures(pixels: NDArray[np.float32]) -> dict[str, float]:
-    """Figures in which sets of pictures of another kind differ."""
-    if pixels.shape[2] == 1:
-        return {"brightness": float(pixels.mean()), "contrast": float(pixels.std())}
-    red, green, blue = (pixels[..., channel] for channel in range(3))
-    return {
-        "red": float(red.mean()),
-        "green": float(green.mean()),
-        "blue": float(blue.mean()),
-        "red minus blue": float((red - blue).mean()),
-        "green minus the mean of red and blue": float((green - (red + blue) / 2).mean()),
-        "contrast": float(pixels.mean(axis=2).std()),
-        "colorfulness": float(np.abs(red - blue).mean()),
-    }
-
-
-def _near_duplicates(seen: list[_Seen]) -> int:
-    """Number of pictures that show nearly the same as an earlier one."""
-    thumbnails = np.stack([each.thumbnail for each in seen]) if seen else np.empty((0, 1))
-    return sum(
-        bool((np.abs(thumbnails[:at] - thumbnails[at]).mean(axis=1) < _ALIKE).any())
-        for at in range(1, len(thumbnails))
-    )
-
-
-def _unlike(ours: list[_Seen], theirs: list[_Seen]) -> Iterator[str]:
-    """A sentence for the figure in which two sets differ most, if that is no accident."""
-    if min(len(ours), len(theirs)) < 2:
-        return
-    found = {}
-    for name in ours[0].figures:
-        one, other = (np.array([each.figures[name] for each in seen]) for seen in (ours, theirs))
-        gap = abs(one.mean() - other.mean())
-        spread = np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / 2) or 1e-9
-        error = np.sqrt(one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other)) or 1e-9
-        if gap / spread > _EFFECT and gap / error > _SIGNIFICANT:
-            found[gap / spread] = (name, one.mean(), other.mean())
+    found = [] if others is None else differences(kept, [figures(each[0]) for each in others])
     if found:
-        name, own, other = found[max(found)]
         yield (
-            f"the calibration pictures do not look like the validation pictures: {name} is "
-            f"{own:.0f} against {other:.0f} on average (of 255)"
+            "the calibration pictures do not look like the validation pictures: they are "
+            + " and ".join(found)
         )
+
+
+def _thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Eight by eight grays less their mean, of length 1: float32 ``[65]``.
+
+    The last, which is the same for all before scaling, makes flat pictures alike.
+    """
+    gray = Image.fromarray(picture.mean(axis=2).astype(np.uint8))
+    small = np.asarray(gray.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32).reshape(-1)
+    vector = np.append(small - small.mean(), np.float32(_SIDE))
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def _near_duplicates(thumbnails: list[NDArray[np.float32]]) -> int:
+    """Number of pictures that show nearly the same as an earlier one."""
+    rows = np.array(thumbnails)
+    return sum(bool((rows[:at] @ rows[at]).max() > _ALIKE) for at in range(1, len(rows)))

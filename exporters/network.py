@@ -12,6 +12,8 @@ from edgeferry.operations import WEIGHTED_KINDS
 
 _ACTIVATIONS = frozenset({"Relu", "Clip", "Bias"})
 """Kinds that engines fuse into the weighted operation before them."""
+_INNER_SCOPES = frozenset({"Tensordot", "separable_conv2d"})
+"""Scopes that TensorFlow opens within a layer."""
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,22 @@ class Network:
 
 def _names(paths: Sequence[str]) -> list[str]:
     """The last part of each path that names a layer; more of it where that is not unique."""
-    scopes = [path.removesuffix("/product").rpartition("/")[0] or path for path in paths]
-    short = [scope.rpartition("/")[2] for scope in scopes]
-    counts = Counter(short)
-    names = [
-        name if counts[name] == 1 else scope.removeprefix("net/")
-        for name, scope in zip(short, scopes, strict=True)
-    ]
+    scopes = [_scope(path) for path in paths]
+    short = Counter(scope.rpartition("/")[2] for scope in set(scopes))
     seen: Counter[str] = Counter()
-    for position, name in enumerate(names):
+    names = []
+    for scope in scopes:
+        last = scope.rpartition("/")[2]
+        name = last if short[last] == 1 else scope.removeprefix("net/")
         seen[name] += 1
-        if seen[name] > 1:
-            names[position] = f"{name} ({seen[name]})"
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return names
+
+
+def _scope(path: str) -> str:
+    """The path of the layer that an operation belongs to."""
+    parts = path.removesuffix("/product").split("/")
+    del parts[-1:]
+    while len(parts) > 1 and parts[-1] in _INNER_SCOPES:
+        del parts[-1]
+    return "/".join(parts) or path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 
-def corrected(model: ModelProto, inputs: Mapping[str, Channels]) -> ModelProto:
+def corrected(
+    model: ModelProto, inputs: Mapping[str, Channels], left: Collection[str] = ()
+) -> ModelProto:
     """The model with each bias moved against the shift of its rounded weights.
 
     Args:
         model: A float model.
         inputs: Channels by the names that ``channel_axes`` gave.
+        left: Names of the operations that stay float: their weights are not rounded.
     """
     import onnx
     from onnx import numpy_helper
@@ -27,7 +30,7 @@ def corrected(model: ModelProto, inputs: Mapping[str, Channels]) -> ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     values = {value.name: value for value in copy.graph.initializer}
-    for node in _weighted(copy):
+    for node in [node for node in _weighted(copy) if node.name not in left]:
         kernel, bias = (numpy_helper.to_array(values[name]) for name in node.input[1:3])
         outputs_first = kernel if node.op_type == "Conv" or _transposed(node) else kernel.T
         moved = bias - rounding_shift(outputs_first, inputs[node.input[0]].mean)

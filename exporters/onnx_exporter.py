@@ -50,7 +50,7 @@ class OnnxExporter(Exporter["ModelProto"]):
             channels = self.statistics(prepared, calibration).channels
             ranges = self.ranges(prepared, recipe, calibration)
             left = onnx_network(prepared).float_group(recipe.float_layers)
-            model = quantize(corrected(prepared, channels), ranges, recipe.activations, left)
+            model = quantize(corrected(prepared, channels, left), ranges, recipe.activations, left)
         write(model, self.contract(recipe, calibration), destination)
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +27,20 @@ class _Weighted:
     bias: int
 
 
-def corrected(model: Model, inputs: Mapping[str, Channels]) -> Model:
+def corrected(model: Model, inputs: Mapping[str, Channels], left: Collection[str] = ()) -> Model:
     """A copy of the model with each bias moved against the shift of its rounded weights.
 
     Args:
         model: A float model.
         inputs: Channels by the names that ``channel_axes`` gave.
+        left: Names of the operations that stay float: their weights are not rounded.
     """
     from openvino import opset13
 
     copy = model.clone()
     for found in _weighted(copy):
+        if found.node.get_friendly_name() in left:
+            continue
         bias = found.addition.input_value(found.bias).get_node().data
         shift = rounding_shift(_outputs_first(found.node), inputs[_source(found.node)].mean)
         axis = _CHANNEL_AXIS[found.node.get_type_name()]

@@ -62,7 +62,8 @@ class OpenVinoExporter(Exporter["Model"]):
         channels = self.statistics(model, calibration).channels
         left = openvino_network(model).float_group(recipe.float_layers)
         scope = {*float_operations(model, self.source.contract), *left}
-        placed = place_quantizers(corrected(model, channels), scope, next(iter(calibration)))
+        right = corrected(model, channels, left)
+        placed = place_quantizers(right, scope, next(iter(calibration)))
         put_ranges(placed, self.ranges(model, recipe, calibration), channels)
         return placed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,18 @@ _OUTPUTS_FIRST = {
 """How a kernel's axes are put: outputs, inputs of one group, the others."""
 
 
-def corrected(model: bytes, inputs: Mapping[str, Channels]) -> bytes:
+def corrected(model: bytes, inputs: Mapping[str, Channels], left: Collection[str] = ()) -> bytes:
     """The model with each bias moved against the shift of its rounded weights.
 
     Args:
         model: Bytes of a float model.
         inputs: Channels by the names that ``channel_axes`` gave.
+        left: Names of the operations that stay float: their weights are not rounded.
     """
     tree = unpack(model)
-    for source, kernel, bias, order in _weighted(tree):
+    for result, source, kernel, bias, order in _weighted(tree):
+        if _name(result) in left:
+            continue
         values = tree.buffers[bias.buffer].data.view(np.float32)
         weights = tree.buffers[kernel.buffer].data.view(np.float32).reshape(kernel.shape)
         moved = values - rounding_shift(weights.transpose(order), inputs[_name(source)].mean)
@@ -38,11 +41,11 @@ def corrected(model: bytes, inputs: Mapping[str, Channels]) -> bytes:
 
 def channel_axes(model: bytes) -> dict[str, int]:
     """The tensors whose channels ``corrected`` needs, with their channel axis."""
-    return {_name(source): -1 for source, *_ in _weighted(unpack(model))}
+    return {_name(source): -1 for _, source, *_ in _weighted(unpack(model))}
 
 
-def _weighted(tree: schema.ModelT) -> Iterator[tuple[Any, Any, Any, tuple[int, ...]]]:
-    """Input, kernel, bias and axis order of operations whose weights are constants."""
+def _weighted(tree: schema.ModelT) -> Iterator[tuple[Any, Any, Any, Any, tuple[int, ...]]]:
+    """Result, input, kernel, bias and axis order of operations whose weights are constants."""
     graph = tree.subgraphs[0]
     readers = [int(index) for op in graph.operators for index in op.inputs]
     for op in graph.operators:
@@ -51,7 +54,7 @@ def _weighted(tree: schema.ModelT) -> Iterator[tuple[Any, Any, Any, tuple[int, .
             source, kernel, bias = (graph.tensors[index] for index in op.inputs)
             constant = all(tree.buffers[t.buffer].data is not None for t in (kernel, bias))
             if constant and readers.count(int(op.inputs[2])) == 1:
-                yield source, kernel, bias, _OUTPUTS_FIRST[code]
+                yield graph.tensors[op.outputs[0]], source, kernel, bias, _OUTPUTS_FIRST[code]
 
 
 def _name(tensor: Any) -> str:

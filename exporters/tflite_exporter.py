@@ -37,8 +37,8 @@ class TFLiteExporter(Exporter[bytes]):
         if recipe.precision == "int8":
             assert calibration is not None
             channels = self.statistics(prepared, calibration).channels
-            model = with_contract(corrected(prepared, channels), contract)
             left = tflite_network(prepared).float_group(recipe.float_layers)
+            model = with_contract(corrected(prepared, channels, left), contract)
             rules = static_int8(contract.output_name, scores_layer(prepared), left)
             model = quantize(model, rules, self.ranges(prepared, recipe, calibration))
         elif recipe.precision == "fp16":

@@ -35,6 +35,9 @@ class OpenvinoRuntime(Runtime):
         self._kinds = dict(_original_kinds(model))
         self._compiled = self._compile(core, model)
         self._requests = threading.local()
+        # The bindings' table of types is made on its first use; two threads that come at once
+        # then may wait for each other for good (2026.4.1).
+        assert ov.Tensor(np.zeros(1, np.uint8)).data.size
 
     def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         try:

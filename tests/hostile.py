@@ -15,6 +15,7 @@ HOSTILE_LAYER = "block2_depthwise"
 """The layer whose output has one channel too large; the layer behind it undoes that."""
 UNDONE_BY = "block2_pointwise"
 SCALE = 1000.0
+EPOCHS, BATCH = 10, 64
 _BLOCKS = ((32, 2), (32, 1), (64, 2))
 """Filters and strides of the depthwise separable blocks."""
 
@@ -33,12 +34,14 @@ def hostile_network(pictures: Path) -> keras.Model:
     """
     import keras
 
-    network = small_mobilenet()
-    network.compile(keras.optimizers.Adam(6e-3), "sparse_categorical_crossentropy")
     files = sorted(pictures.glob("*/*.png"))
     images = np.stack([np.asarray(Image.open(file), np.float32) for file in files])
     classes = np.array([int(file.parent.name) for file in files])
-    network.fit(images / np.float32(127.5) - 1, classes, epochs=10, batch_size=64, verbose=0)
+    network = small_mobilenet()
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, EPOCHS * len(images) // BATCH)
+    network.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    pixels = images / np.float32(127.5) - 1
+    network.fit(pixels, classes, epochs=EPOCHS, batch_size=BATCH, verbose=0)
     make_hostile(network)
     return network
 
@@ -63,28 +66,24 @@ def _separable_block(x: Any, filters: int, strides: int, name: str) -> Any:
     from keras import layers
 
     depthwise, pointwise = f"{name}_depthwise", f"{name}_pointwise"
-    x = layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False, name=depthwise)(
-        x
-    )
-    x = _rectified(x, depthwise)
-    x = layers.Conv2D(filters, 1, use_bias=False, name=pointwise)(x)
+    told = {"padding": "same", "use_bias": False}
+    x = layers.DepthwiseConv2D(3, strides=strides, name=depthwise, **told)(x)
+    x = layers.Conv2D(filters, 1, name=pointwise, **told)(_rectified(x, depthwise))
     return _rectified(x, pointwise)
 
 
 def _rectified(x: Any, name: str) -> Any:
     from keras import layers
 
-    return layers.ReLU(name=f"{name}_relu")(
-        layers.BatchNormalization(momentum=0.8, name=f"{name}_norm")(x)
-    )
+    x = layers.BatchNormalization(momentum=0.8, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def make_hostile(network: keras.Model) -> None:
-    """Scale the first channel of ``HOSTILE_LAYER``, behind its batch norm; undo it behind."""
+    """Scale the liveliest channel of ``HOSTILE_LAYER`` in its batch norm; undo it behind."""
     norm = network.get_layer(f"{HOSTILE_LAYER}_norm")
     larger = np.ones(norm.gamma.shape, np.float32)
-    channel = int(np.argmax(norm.beta + np.abs(norm.gamma)))
-    larger[channel] = SCALE
+    larger[np.argmax(norm.beta + np.abs(norm.gamma))] = SCALE
     norm.gamma.assign(norm.gamma * larger)
     norm.beta.assign(norm.beta * larger)
     behind = network.get_layer(UNDONE_BY)

@@ -45,10 +45,13 @@ class AnswerChanges:
 
     Attributes:
         name: Gives a picture's path by its position.
+        labeled: Whether there are pictures whose class is known. Classes are then counted by
+            it, on these pictures alone; by the reference's answer where there are none.
         changes: In the order of the pictures.
     """
 
     name: Callable[[int], str]
+    labeled: bool
     changes: list[AnswerChange] = field(default_factory=list)
     _pictures: Counter[int] = field(default_factory=Counter)
     _before: Counter[int] = field(default_factory=Counter)
@@ -71,19 +74,11 @@ class AnswerChanges:
         """
         for position, true, mine, theirs in zip(positions, truth, own, reference, strict=True):
             answer, before = int(mine.argmax()), int(theirs.argmax())
-            # Of a picture without a label, the reference's answer stands for the truth.
-            judged = before if true is None else true
-            self._pictures[judged] += 1
-            self._before[judged] += before == judged
-            self._after[judged] += answer == judged
+            self._count(true if self.labeled else before, answer, before)
             if answer != before:
+                scores = float(theirs[before]), float(mine[answer])
                 change = AnswerChange(
-                    self.name(position),
-                    true,
-                    before,
-                    float(theirs[before]),
-                    answer,
-                    float(mine[answer]),
+                    self.name(position), true, before, scores[0], answer, scores[1]
                 )
                 self.changes.append(change)
 
@@ -107,6 +102,12 @@ class AnswerChanges:
             "changes": [change.to_dict(contract) for change in self.changes],
             "classes": self.classes(contract),
         }
+
+    def _count(self, judged: int | None, answer: int, before: int) -> None:
+        if judged is not None:
+            self._pictures[judged] += 1
+            self._before[judged] += before == judged
+            self._after[judged] += answer == judged
 
 
 def _named(contract: Contract, index: int, score: float | None = None) -> dict[str, Any]:

@@ -10,39 +10,49 @@ from edgeferry.app.tables import MISSING, empty_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
-_PICTURES, _CLASSES = 10, 5
-"""How many are shown of each artifact; ``--json`` has them all."""
+_PICTURES, _LEAST_PICTURES = 20, 3
+"""How many pictures are shown in all, and of each artifact; ``--json`` has all."""
+_CLASSES = 5
 
 
 def change_tables(results: Sequence[Result]) -> list[RenderableType]:
-    """For each artifact the changed answers, the surest of the reference's first, and the classes.
+    """For each artifact the answers that changed, the surest first, and the classes they cost.
 
     Args:
         results: Of an evaluation.
     """
-    return [table for result in results for table in _tables(result)]
+    changed = [result for result in results if result.extra["changes"]]
+    rows = max(_LEAST_PICTURES, _PICTURES // max(1, len(changed)))
+    return [shown for result in changed for shown in _shown(result, rows)]
 
 
-def _tables(result: Result) -> Iterator[RenderableType]:
-    changes, classes = result.extra["changes"], result.extra["classes"]
-    if changes:
-        surest = sorted(changes, key=lambda each: -each["reference"]["score"])[:_PICTURES]
-        table = empty_table("picture", "true", result.extra["reference"], "", "answer", "")
-        table.title = f"{result.artifact}: {_counted(len(changes), 'changed answer')}"
-        table.title_justify, table.caption_justify = "left", "left"
-        for change in surest:
-            table.add_row(*_cells(change))
-        if len(changes) > len(surest):
-            table.caption = f"{len(changes) - len(surest)} more; --json lists them all"
-        yield table
-    worse = [each for each in classes if each["right"] < each["reference_right"]][:_CLASSES]
-    if worse:
-        lost = ", ".join(
-            f"{each['label']} {each['reference_right']} -> {each['right']} of {each['pictures']}"
-            for each in worse
-        )
-        yield f"{result.artifact}: classes that lost most: {lost}"
+def _shown(result: Result, rows: int) -> Iterator[RenderableType]:
+    yield _pictures(result, rows)
+    lost = [each for each in result.extra["classes"] if each["right"] < each["reference_right"]]
+    if lost:
+        most = "; ".join(map(_loss, lost[:_CLASSES]))
+        more = f" and {len(lost) - _CLASSES} more" if len(lost) > _CLASSES else ""
+        what = "right answers" if result.extra["labeled"] else "the same answers"
+        yield f"{result.artifact} gives fewer {what} in: {most}{more}\n"
+
+
+def _pictures(result: Result, rows: int) -> Table:
+    changes = result.extra["changes"]
+    surest = sorted(changes, key=lambda each: -each["reference"]["score"])[:rows]
+    table = empty_table("picture", "true", result.extra["reference"], "score", "answer", "score")
+    table.title = f"{result.artifact}: {len(changes)} of {result.images} answers changed"
+    table.title_justify, table.caption_justify = "left", "left"
+    for change in surest:
+        table.add_row(*_cells(change))
+    if len(changes) > len(surest):
+        table.caption = f"{len(changes) - len(surest)} more; --json lists all"
+    return table
+
+
+def _loss(each: Mapping[str, Any]) -> str:
+    return f"{each['label']} ({each['right']} of {each['pictures']}, was {each['reference_right']})"
 
 
 def _cells(change: Mapping[str, Any]) -> list[str]:
@@ -55,7 +65,3 @@ def _cells(change: Mapping[str, Any]) -> list[str]:
         after["label"],
         f"{after['score']:.3f}",
     ]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -41,8 +41,9 @@ def evaluate(
     runtime: RuntimeName = None,
     threads: Threads = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Engines side by side, of one thread each if not told.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, help="Engines that share the cores; one per core, 4 at most."),
+    ] = None,
     execution: Execution = "float32",
     engine_device: EngineDevice = None,
     json: Json = None,

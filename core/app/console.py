@@ -42,11 +42,19 @@ def progress_bar() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield silent
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
+    from rich import progress as rich_progress
+    from rich.progress import TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    bars = Bars(*columns, TimeElapsedColumn(), console=_console(sys.stderr), transient=True)
+    bars = rich_progress.Progress(
+        TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeElapsedColumn(),
+        TextColumn("left"),
+        rich_progress.TimeRemainingColumn(),
+        console=_console(sys.stderr),
+        transient=True,
+    )
     tasks: dict[str, Any] = {}
 
     def report(step: str, done: int, total: int) -> None:

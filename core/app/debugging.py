@@ -83,9 +83,8 @@ def debug(
         pictures = StoredPictures(stored.path)
         batches = Calibration(pictures, stored.sha256, spec.batch or 1)
         layers = compare(int8, twin, batches, len(batches), progress)
-    skipped = (f"skipped {len(stored.skipped)} pictures, e.g. {stored.skipped[0]}",)
-    warnings = skipped if stored.skipped else ()
-    return DebugReport(int8, twin, tuple(layers), len(pictures), warnings)
+    warnings = [f"skipped: {problem}" for problem in stored.skipped]
+    return DebugReport(int8, twin, tuple(layers), len(pictures), tuple(warnings))
 
 
 def compare(
@@ -103,12 +102,18 @@ def compare(
         batches: uint8 ``[N, height, width, channels]``, as they take them.
         total: Number of batches.
         progress: Told after each batch.
+
+    Raises:
+        UsageError: If they have no layer in common.
     """
+    from edgeferry.exporters.base import EQUALIZATION
     from edgeferry.exporters.quantized_reader import open_float, open_quantized
 
+    made = require_contract(int8).quantization
+    rescaled = made is not None and EQUALIZATION in made.repairs
     float_model = open_float(twin.path, twin.format)
     quantized = open_quantized(int8.path, int8.format)
-    return ranked(layer_errors(float_model, quantized, batches, total, progress))
+    return ranked(layer_errors(float_model, quantized, batches, total, progress, rescaled))
 
 
 def check_twins(int8: Artifact, twin: Artifact) -> None:

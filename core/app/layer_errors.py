@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeferry.errors import UsageError
+from edgeferry.exporters.network import Layer
 from edgeferry.exporters.quantized_reader import FloatModel, Limits, QuantizedReader
 from edgeferry.progress import Progress, silent
 
@@ -49,13 +51,17 @@ class TensorError:
     Args:
         channel_axis: Which axis of pictures the channels are; of vectors it is the last.
         limits: What its integers can represent; None for a float tensor.
+        rescaled: Whether channels of the int8 run may have scales of their own, as equalization
+            gives them; those that fit best are undone.
     """
 
-    def __init__(self, channel_axis: int, limits: Limits | None) -> None:
+    def __init__(self, channel_axis: int, limits: Limits | None, rescaled: bool = False) -> None:
         self._axis = channel_axis
         self._limits = limits
+        self._rescaled = rescaled
         self._signal: Any = np.float64(0)
         self._noise: Any = np.float64(0)
+        self._alike: Any = np.float64(0)
         self._own: float = 0.0
         self._product: float = 0.0
         self._outside = 0
@@ -63,17 +69,16 @@ class TensorError:
 
     def add(self, reference: NDArray[np.float32], own: NDArray[np.float32]) -> None:
         """Take in one batch of the float run and of the int8 run."""
-        expected, found = (each.astype(np.float64) for each in (reference, own))
-        axis = self._axis % expected.ndim if expected.ndim == 4 else expected.ndim - 1
-        others = tuple(each for each in range(expected.ndim) if each != axis)
-        self._signal = self._signal + (expected**2).sum(axis=others)
-        self._noise = self._noise + ((found - expected) ** 2).sum(axis=others)
+        expected, found = (self._channels_last(each) for each in (reference, own))
+        self._signal = self._signal + _by_channel(expected**2)
+        scales = self._scales(expected, found) if self._rescaled else np.float64(1)
+        found = found / scales
+        self._noise = self._noise + _by_channel((found - expected) ** 2)
         self._own += float((found**2).sum())
         self._product += float((expected * found).sum())
         self._count += expected.size
         if self._limits is not None:
-            low, high, half = self._limits.low, self._limits.high, self._limits.step / 2
-            self._outside += int(np.sum((expected < low - half) | (expected > high + half)))
+            self._outside += self._count_outside(expected * scales, self._limits)
 
     def sqnr_db(self) -> float | None:
         """Decibels; None where nothing differs, or there is no signal."""
@@ -99,6 +104,28 @@ class TensorError:
         )
         return float(np.minimum(share, 1).mean())
 
+    def _channels_last(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        moved = np.moveaxis(values, self._axis, -1) if values.ndim == 4 else values
+        return moved.astype(np.float64)
+
+    def _scales(
+        self, expected: NDArray[np.float64], found: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Scale of each channel in the int8 run: least squares over what was seen so far."""
+        self._alike = self._alike + _by_channel(expected * found)
+        ones = np.ones_like(self._signal)
+        return np.divide(self._alike, self._signal, out=ones, where=self._alike > 0)
+
+    def _count_outside(self, values: NDArray[np.float64], limits: Limits) -> int:
+        low, high, step = (
+            self._channels_last(each) for each in (limits.low, limits.high, limits.step)
+        )
+        return int(np.sum((values < low - step / 2) | (values > high + step / 2)))
+
+
+def _by_channel(values: NDArray[np.float64]) -> Any:
+    return values.sum(axis=tuple(range(values.ndim - 1)))
+
 
 def layer_errors(
     twin: FloatModel,
@@ -106,6 +133,7 @@ def layer_errors(
     batches: Iterable[NDArray[np.uint8]],
     total: int,
     progress: Progress = silent,
+    rescaled: bool = False,
 ) -> list[LayerError]:
     """Run both over pictures and compare the results of every layer, in order.
 
@@ -117,6 +145,10 @@ def layer_errors(
         batches: uint8 ``[N, height, width, channels]`` as they take them.
         total: Number of batches.
         progress: Told after each batch.
+        rescaled: Whether the int8 artifact was equalized.
+
+    Raises:
+        UsageError: If the two have no layer in common.
     """
     layers = twin.network.layers()
     wanted = {name for layer in layers for name in (layer.result, *layer.sources)}
@@ -125,9 +157,14 @@ def layer_errors(
         expected, found = twin.reader.read(batch), quantized.read(batch)
         for name in wanted & expected.keys() & found.keys():
             if name not in errors:
-                errors[name] = TensorError(twin.channel_axis, quantized.limits.get(name))
+                errors[name] = TensorError(twin.channel_axis, quantized.limits.get(name), rescaled)
             errors[name].add(expected[name], found[name])
         progress("comparing layers", done, total)
+    if not any(layer.result in errors for layer in layers):
+        raise UsageError(
+            "the int8 artifact and its reference have no layer in common",
+            "Export both in one go: edgeferry export --precisions fp32,int8",
+        )
     return [
         _layer_error(layer, position, errors, layer.result in quantized.limits)
         for position, layer in enumerate(layers, 1)
@@ -141,7 +178,7 @@ def ranked(errors: Iterable[LayerError]) -> list[LayerError]:
 
 
 def _layer_error(
-    layer: Any, position: int, errors: dict[str, TensorError], quantized: bool
+    layer: Layer, position: int, errors: dict[str, TensorError], quantized: bool
 ) -> LayerError:
     result = errors[layer.result]
     before = max((errors[name].error() for name in layer.sources if name in errors), default=0.0)

@@ -184,8 +184,24 @@ def _contract_facts(contract: Mapping[str, Any]) -> dict[str, str]:
         f"SHA-256 {calibration['sha256']}"
         if calibration
         else "none",
+        "int8": _int8_facts(contract["quantization"]),
         "made with": ", ".join(f"{name} {each}" for name, each in contract["versions"].items()),
     }
+
+
+def _int8_facts(quantization: Mapping[str, Any] | None) -> str:
+    if quantization is None:
+        return "no"
+    facts = [", ".join(quantization["repairs"])]
+    if left := quantization["float_layers"]:
+        facts.append(f"in float: {', '.join(left)}")
+    if control := quantization["control"]:
+        facts.append(
+            f"lost {control['drop']:.2f} of the {control['max_drop']:g} points of "
+            f"{control['measure']} allowed on {control['images']} pictures, "
+            f"attempt {control['attempts']}"
+        )
+    return "; ".join(facts)
 
 
 def _value(result: Result, key: str) -> Any:

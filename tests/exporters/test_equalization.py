@@ -8,7 +8,6 @@ import pytest
 from edgeferry.exporters.equalization import equalize, equalized
 from edgeferry.exporters.graph import Graph
 from edgeferry.exporters.recipes import INT8
-from edgeferry.exporters.recipes import recipes_for
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")

@@ -1,4 +1,4 @@
-"""tflite-runtime needs numpy 1 and so never lives beside the exporters: its suite runs apart."""
+"""tflite-runtime needs numpy 1 and so never lives beside the exporters: its tests run apart."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from same_answer import LEAST_SAME, require_same_answers
+
+import edgeferry
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = "tests/conformance/test_runtimes.py::TestTfliteRuntime"
+WORKER = Path(__file__).with_name("probabilities_worker.py")
 
 
 @pytest.mark.parametrize("bare_python", ["tflite-runtime"], indirect=True)
@@ -33,6 +37,27 @@ def test_it_passes_the_conformance_suite(bare_python: str, exported: Any, tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+@pytest.mark.parametrize("bare_python", ["tflite-runtime"], indirect=True)
+def test_int8_answers_are_those_of_the_other_engines(
+    bare_python: str, exported: Any, tmp_path: Path, record_property: Any
+) -> None:
+    artifact = exported.folder / "digits.int8.tflite"
+    pictures, output = tmp_path / "pictures.npy", tmp_path / "probabilities.npy"
+    np.save(pictures, exported.images)
+    command = [bare_python, str(WORKER), str(pictures), str(artifact), str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "tflite-runtime"
+    for engine in ("litert", "tensorflow"):
+        with edgeferry.load(artifact, runtime=engine, threads=1) as predictor:
+            expected = predictor.predict_proba(exported.images)
+
+        def record(name: str, value: object, engine: str = engine) -> None:
+            record_property(f"{engine} {name}", value)
+
+        require_same_answers(np.load(output), expected, LEAST_SAME["tflite"], record)
 
 
 def _pytest_beside(python: str) -> Path:
