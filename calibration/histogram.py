@@ -67,7 +67,7 @@ class Histogram:
         counts[HALF] -= self.zeros
         (filled,) = counts.nonzero()
         first, end = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (HALF, HALF)
-        return (np.arange(first, end + 1) - HALF) * self.width, counts[first:end]
+        return np.arange(first - HALF, end + 1 - HALF) * np.float64(self.width), counts[first:end]
 
     def quantile(self, share: float) -> float:
         """The outer edge of the bin that holds a quantile, within the values counted; 0 of none.

@@ -10,7 +10,7 @@ from edgeferry.calibration.histogram import Histogram, Range
 from edgeferry.calibration.search import entropy, mse
 from edgeferry.errors import UsageError
 
-TAIL = 1e-5
+TAIL = 3e-6
 """Share of the values that ``percentile`` leaves out at each end."""
 
 RangeMethod = Callable[[Histogram], Range]

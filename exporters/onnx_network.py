@@ -44,5 +44,6 @@ def _kind(model: ModelProto, node: NodeProto) -> str:
 
 def _path(node: NodeProto) -> str:
     """Named after the kernel, which keeps its name when operations are merged."""
-    kernel = node.input[1].removesuffix(":0")
-    return kernel.removesuffix(f"/{KERNEL}") if kernel.endswith(f"/{KERNEL}") else node.name
+    kernel = str(node.input[1]).removesuffix(":0")
+    named = kernel.endswith(f"/{KERNEL}")
+    return kernel.removesuffix(f"/{KERNEL}") if named else str(node.name)

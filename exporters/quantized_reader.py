@@ -32,8 +32,9 @@ class Limits:
 class QuantizedReader(Protocol):
     """An int8 artifact opened so that every tensor can be read."""
 
-    limits: Mapping[str, Limits]
-    """Of each quantized tensor, by its name in the float model."""
+    @property
+    def limits(self) -> Mapping[str, Limits]:
+        """Of each quantized tensor, by its name in the float model."""
 
     def read(self, batch: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
         """Values by the names of the float model, dequantized where they are integers."""
@@ -84,12 +85,13 @@ def open_float(path: Path, format: str) -> FloatModel:
     return FloatModel(tflite_network(content), TFLiteActivationReader(content), -1)
 
 
-def open_quantized(path: Path, format: str) -> QuantizedReader:
+def open_quantized(path: Path, format: str, network: Network) -> QuantizedReader:
     """Open an int8 artifact for reading its tensors.
 
     Args:
         path: The file.
         format: Its format.
+        network: The float model, whose names it gives to the tensors.
     """
     if format == "onnx":
         from edgeferry.exporters.onnx_quantized import OnnxQuantizedReader
@@ -101,4 +103,4 @@ def open_quantized(path: Path, format: str) -> QuantizedReader:
         return OpenVinoQuantizedReader(path)
     from edgeferry.exporters.tflite_quantized import TFLiteQuantizedReader
 
-    return TFLiteQuantizedReader(path)
+    return TFLiteQuantizedReader(path, {node.output for node in network.nodes})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ class TFLiteQuantizedReader:
 
     Args:
         path: The artifact.
+        names: Names of the float model's tensors.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, names: Collection[str]) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         self._interpreter = Interpreter(
@@ -34,7 +35,7 @@ class TFLiteQuantizedReader:
         )
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
-        self._tensors = self._computed()
+        self._tensors = self._computed(names)
         self.limits = {
             name: _limits(tensor)
             for name, tensor in self._tensors.items()
@@ -47,14 +48,18 @@ class TFLiteQuantizedReader:
         self._interpreter.invoke()
         return {name: self._value(tensor) for name, tensor in self._tensors.items()}
 
-    def _computed(self) -> dict[str, Mapping[str, Any]]:
+    def _computed(self, names: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """Tensors that depend on the picture; of one that is there in both forms, the integer."""
+        by_operation = {name.partition(";")[0]: name for name in names}
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
         computed = [index for op in self._interpreter._get_ops_details() for index in op["outputs"]]
         found: dict[str, Mapping[str, Any]] = {}
         for tensor in (details[index] for index in computed):
             if tensor["dtype"] in (np.int8, np.float32):
-                found[tensor["name"].removesuffix(_AFTER_QUANTIZE)] = tensor
+                name = tensor["name"].removesuffix(_AFTER_QUANTIZE)
+                if name not in names:  # constants that were merged are in it, equal ones once
+                    name = by_operation.get(name.partition(";")[0], name)
+                found[name] = tensor
         return found
 
     def _value(self, tensor: Mapping[str, Any]) -> NDArray[np.float32]:
@@ -62,7 +67,7 @@ class TFLiteQuantizedReader:
         if tensor["dtype"] is np.float32:
             return np.asarray(values)
         scale, zero = tensor["quantization"]
-        return (values.astype(np.float32) - np.float32(zero)) * np.float32(scale)
+        return np.asarray((values.astype(np.float32) - zero) * scale, np.float32)
 
 
 def _limits(tensor: Mapping[str, Any]) -> Limits:

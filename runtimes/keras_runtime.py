@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.contract import Head
+from edgeferry.operations import kind_of, precision_of
 from edgeferry.preprocessing import preprocess
 from edgeferry.runtimes.base import Description, Operation, Runtime
-from edgeferry.operations import kind_of, precision_of
 from edgeferry.trained_model import load_trained_model
 
 _PLUMBING = ("Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgeferry.contract import INPUT_NAME
 from edgeferry.errors import UsageError
-from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.operations import CONVERSIONS, kind_of, precision_of
+from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.telemetry import disable_telemetry
 
 _CPU = "CPUExecutionProvider"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeferry.runtimes.base import Operation
 from edgeferry.operations import CONVERSIONS, kind_of, precision_of
+from edgeferry.runtimes.base import Operation
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,7 @@ def _tflite_floats(path, tensor, images):
 
 def _tflite_integers(path, tensor, images):
     def named(details):
-        return next(
-            each for each in details if each["dtype"] is np.int8 and each["name"] == tensor
-        )
+        return next(each for each in details if each["dtype"] is np.int8 and each["name"] == tensor)
 
     read = list(_tflite_tensors(path, named, images))
     scale, zero = read[0][1]["quantization"]

@@ -112,7 +112,7 @@ def compare(
     made = require_contract(int8).quantization
     rescaled = made is not None and EQUALIZATION in made.repairs
     float_model = open_float(twin.path, twin.format)
-    quantized = open_quantized(int8.path, int8.format)
+    quantized = open_quantized(int8.path, int8.format, float_model.network)
     return ranked(layer_errors(float_model, quantized, batches, total, progress, rescaled))
 
 

@@ -46,7 +46,7 @@ def draw_depth(report: DebugReport, path: Path) -> None:
     import matplotlib
 
     layers = sorted(report.layers, key=lambda each: each.position)
-    settings = {"svg.hashsalt": "edgeferry", "svg.fonttype": "none", "font.size": 9}
+    settings: Any = {"svg.hashsalt": "edgeferry", "svg.fonttype": "none", "font.size": 9}
     with matplotlib.rc_context(settings), atomic_path(path) as temporary:
         figure = _figure(report, layers)
         kind = path.suffix[1:].lower()

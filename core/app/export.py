@@ -114,7 +114,7 @@ class _Export:
             artifacts=tuple(_exported(staging, output, outcome.seconds)),
             failures={what: str(error) for what, error in outcome.failures.items()} | unheld,
             warnings=tuple(self.notes.all),
-            source_top1=quality and quality.top1,
+            source_top1=None if quality is None else quality.top1,
             controlled=outcome.controlled,
             movement=outcome.movement,
         )

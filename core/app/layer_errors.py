@@ -113,8 +113,9 @@ class TensorError:
     ) -> NDArray[np.float64]:
         """Scale of each channel in the int8 run: least squares over what was seen so far."""
         self._alike = self._alike + _by_channel(expected * found)
-        ones = np.ones_like(self._signal)
-        return np.divide(self._alike, self._signal, out=ones, where=self._alike > 0)
+        scales: NDArray[np.float64] = np.ones_like(self._signal)
+        np.divide(self._alike, self._signal, out=scales, where=self._alike > 0)
+        return scales
 
     def _count_outside(self, values: NDArray[np.float64], limits: Limits) -> int:
         low, high, step = (

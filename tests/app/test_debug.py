@@ -17,6 +17,10 @@ from edgeferry.errors import UsageError
 from edgeferry.exporters.quantized_reader import open_float
 
 PICTURES = 24
+DECIBELS = {"tflite": 0.01, "onnx": 0.01, "openvino": 0.5}
+ERROR = {"tflite": 1e-3, "onnx": 1e-3, "openvino": 0.2}
+COSINE = {"tflite": 1e-6, "onnx": 1e-6, "openvino": 5e-4}
+"""How near the figures are; OpenVINO rounds otherwise in a network that is cut off."""
 SUFFIX = {format: suffix for suffix, format in SUFFIXES.items()}
 FORMATS = tuple(SUFFIX)
 KEYS = {"layer", "block", "precision", "sqnr_db", "cosine", "saturated", "added"}
@@ -28,7 +32,8 @@ def twins(exported):
 
     def of(format):
         return [
-            exported.folder / f"digits.{precision}{SUFFIX[format]}" for precision in ("int8", "fp32")
+            exported.folder / f"digits.{precision}{SUFFIX[format]}"
+            for precision in ("int8", "fp32")
         ]
 
     return of
@@ -73,18 +78,25 @@ def test_figures_are_those_of_the_tensors_themselves(reports, twins, images, for
         values, low, high, step = dequantized(int8, tensor, np.load(images))
         expected = float_values(fp32, tensor, np.load(images))
         noise = np.sum((values - expected) ** 2)
-        assert layer.sqnr_db == pytest.approx(10 * np.log10(np.sum(expected**2) / noise), abs=0.1)
+        decibels = 10 * np.log10(np.sum(expected**2) / noise)
+        assert layer.sqnr_db == pytest.approx(decibels, abs=DECIBELS[format])
         lengths = np.linalg.norm(expected) * np.linalg.norm(values)
-        assert layer.cosine == pytest.approx(np.sum(expected * values) / lengths, abs=1e-5)
+        assert layer.cosine == pytest.approx(
+            np.sum(expected * values) / lengths, abs=COSINE[format]
+        )
         outside = (expected < low - step / 2) | (expected > high + step / 2)
         assert layer.saturated == pytest.approx(100 * np.mean(outside), abs=1e-9)
-        assert layer.error == pytest.approx(channel_error(values, expected, format), rel=0.05)
+        assert layer.error == pytest.approx(
+            channel_error(values, expected, format), rel=ERROR[format]
+        )
 
 
 def channel_error(values, expected, format):
     axes = (0, 1, 2) if format == "tflite" else (0, 2, 3)
     noise, signal = np.sum((values - expected) ** 2, axis=axes), np.sum(expected**2, axis=axes)
-    return np.mean([min(1.0, n / s) if s else float(n > 0) for n, s in zip(noise, signal)])
+    return np.mean(
+        [min(1.0, n / s) if s else float(n > 0) for n, s in zip(noise, signal, strict=True)]
+    )
 
 
 def test_pictures_outside_of_the_ranges_saturate(reports):

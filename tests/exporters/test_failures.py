@@ -157,7 +157,9 @@ def test_a_process_that_dies_says_how(worker, script, problem, size):
 
 def test_progress_comes_through_and_then_the_result_of_each_job(worker):
     worker(
-        """while read line; do echo '{"progress": ["half", 1, 2]}'; echo '{"result": {"seconds": 3}}'; done"""
+        """while read line
+        do echo '{"progress": ["half", 1, 2]}'; echo '{"result": {"seconds": 3}}'
+        done"""
     )
     told = []
     with Worker("onnx") as process:

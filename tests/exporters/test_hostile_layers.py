@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import hostile
 import numpy as np
 import pytest
 
@@ -11,8 +12,6 @@ from edgeferry.exporters.equalization import equalized
 from edgeferry.exporters.recipes import INT8
 
 pytest.importorskip("keras")
-
-import hostile  # noqa: E402  (needs Keras)
 
 
 @pytest.fixture

@@ -95,11 +95,12 @@ def test_what_is_left_in_float_is_not_quantized_and_all_else_is(workbench, class
     prepared = workbench.prepare(classifier())
     float_files = workbench.export(prepared)
     for format in FORMATS:
-        own = network(float_files, format).layers()
+        twin = network(float_files, format)
+        own = twin.layers()
         block_end = next(each.name for each in own if each.block == 1)
         recipe = replace(INT8, float_layers=(block_end,))
         files = workbench.export(prepared, recipe, draw(), formats=(format,))
-        quantized = open_quantized(files[format], format).limits
+        quantized = open_quantized(files[format], format, twin).limits
         as_float = {each.name for each in own[:-1] if each.result not in quantized}
         assert block_end in as_float, format
         assert len(as_float) < len(own) - 2, format
