@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeferry.contract import INPUT_NAME, Contract
 from edgeferry.exporters.graph import KERNEL, Array
+from edgeferry.exporters.onnx_names import name_merged
 from edgeferry.exporters.onnx_padding import fold_padding
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def convert(graph: Path, contract: Contract) -> ModelProto:
     _rename(model, f"{INPUT_NAME}:0", INPUT_NAME)
     _rename(model, f"{contract.output_name}:0", contract.output_name)
     _name_after_kernels(model)
+    name_merged(model, graph_def)
     fold_padding(model)
     del model.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(model)

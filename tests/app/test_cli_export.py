@@ -108,11 +108,11 @@ def test_network_by_name_brings_its_preprocessing(monkeypatch, tmp_path):
 
     told = []
 
-    def prepare(source, options, *rest):
-        told.append((source, options.preprocessing))
+    def prepare(export, worker):
+        told.append((export.source, export.options.preprocessing))
         raise SourceError("seen")
 
-    monkeypatch.setattr(module, "_prepare", prepare)
+    monkeypatch.setattr(module._Export, "_prepare", prepare)
     for given, expected in (([], "caffe"), (["--preprocessing", "tf"], "tf")):
         asked = ["export", "resnet50", "-o", str(tmp_path / "out"), "--precisions", "fp32", *given]
         assert run(asked) == 2

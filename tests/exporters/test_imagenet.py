@@ -8,6 +8,7 @@ import pytest
 
 import edgeferry
 from edgeferry.app.cli import run
+from edgeferry.app.debugging import debug
 from edgeferry.artifact import find_artifacts
 from edgeferry.images import to_input
 from edgeferry.preprocessing import preprocess
@@ -80,3 +81,18 @@ def test_int8_is_a_quarter_and_runs_in_integers(artifacts, format):
             integer[each["op"]] += each["count"]
     assert (integer["Conv"], integer["Add"]) == (53, 16)
     assert integer["Quantize"] <= 1
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_debug_lists_every_convolution_by_its_keras_name(artifacts, fixtures, format):
+    import keras
+
+    model = keras.models.load_model(fixtures / "resnet50_imagenet1k.keras", compile=False)
+    expected = {each.name for each in model.layers if isinstance(each, keras.layers.Conv2D)}
+    int8, fp32 = (artifacts[format, precision].path for precision in ("int8", "fp32"))
+    layers = debug(int8, fp32, fixtures / "photos", count=2).layers
+    found = {each.layer: each for each in layers if each.kind == "Conv"}
+    assert len(expected) == 53
+    assert found.keys() == expected
+    assert {each.precision for each in found.values()} == {"int8"}
+    assert (found["conv1_conv"].block, found["conv5_block3_3_conv"].block) == (None, 16)
