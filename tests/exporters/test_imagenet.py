@@ -15,7 +15,10 @@ from edgeferry.preprocessing import preprocess
 from edgeferry.trained_model import load_trained_model
 
 FORMATS = ("tflite", "onnx", "openvino")
-LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.98}
+LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.97}
+"""200 pictures tell agreement to a point and a half only; divergence is the sharper figure."""
+MOST_DIVERGENCE = 0.01
+"""Mean Kullback-Leibler divergence from the source, nats."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,7 +69,7 @@ def test_answers_are_the_source_s(artifacts, pictures, reference, format, precis
     if precision == "fp32":
         assert np.abs(found - reference).max() <= 1e-4
     safe = np.maximum([found, reference], 1e-12)
-    assert np.mean(np.sum(safe[1] * np.log(safe[1] / safe[0]), axis=1)) <= 0.03
+    assert np.mean(np.sum(safe[1] * np.log(safe[1] / safe[0]), axis=1)) <= MOST_DIVERGENCE
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -37,12 +38,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bare_python(request: pytest.FixtureRequest, wheel: Path) -> str:
     """Python of an environment with the wheel and one extra (the parameter; none if empty).
 
-    The environments are kept between runs; only the wheel is installed anew.
+    The environments are kept between runs; only the wheel is installed anew. Tests that run at the
+    same time have environments of their own.
     """
     extra: str = request.param
     python = _python_for(extra)
     name = extra or "base"
-    folder = ROOT / ".cache" / "bare" / f"{name}-{_fingerprint(python)}"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    folder = ROOT / ".cache" / "bare" / worker / f"{name}-{_fingerprint(python)}"
     inside = str(folder / "bin" / "python")
     if not (folder / "complete").exists():
         for outdated in folder.parent.glob(f"{name}-{'[0-9a-f]' * 12}"):
