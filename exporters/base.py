@@ -65,7 +65,8 @@ class Exporter(ABC, Generic[P]):
     def __init__(self, source: PreparedSource, progress: Progress = silent) -> None:
         self.source = source
         self.progress = progress
-        self._statistics: Statistics | None = None
+        self.collected: Statistics | None = None
+        """What ``statistics`` gave, if it was asked."""
 
     @abstractmethod
     def prepare(self) -> P:
@@ -86,9 +87,9 @@ class Exporter(ABC, Generic[P]):
 
     def statistics(self, prepared: P, calibration: Calibration) -> Statistics:
         """What the activations held: one pass over the pictures serves every int8 recipe."""
-        if self._statistics is None:
-            self._statistics = self._collect(prepared, calibration)
-        return self._statistics
+        if self.collected is None:
+            self.collected = self._collect(prepared, calibration)
+        return self.collected
 
     def _collect(self, prepared: P, calibration: Calibration) -> Statistics:
         """Read the activations of the float model; a format without int8 leaves this out."""

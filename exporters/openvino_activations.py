@@ -28,10 +28,7 @@ class OpenVinoActivationReader:
 
         copy = model.clone()
         copy.add_outputs(_computed_floats(copy))
-        sources = [result.input_value(0) for result in copy.get_results()]
-        self._names = [
-            tensor_name(source.get_node().output(source.get_index())) for source in sources
-        ]
+        self._names = [tensor_name(result.input_value(0)) for result in copy.get_results()]
         compiled = openvino.Core().compile_model(
             copy,
             "CPU",

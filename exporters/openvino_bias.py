@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgeferry.exporters.bias_correction import rounding_shift
 from edgeferry.exporters.channels import Channels
+from edgeferry.exporters.openvino_network import tensor_name
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -42,7 +43,9 @@ def corrected(model: Model, inputs: Mapping[str, Channels], left: Collection[str
         if found.node.get_friendly_name() in left:
             continue
         bias = found.addition.input_value(found.bias).get_node().data
-        shift = rounding_shift(_outputs_first(found.node), inputs[_source(found.node)].mean)
+        shift = rounding_shift(
+            _outputs_first(found.node), inputs[tensor_name(found.node.input_value(0))].mean
+        )
         axis = _CHANNEL_AXIS[found.node.get_type_name()]
         shape = [1] * len(found.node.output(0).partial_shape)
         shape[axis] = len(shift)
@@ -54,7 +57,7 @@ def corrected(model: Model, inputs: Mapping[str, Channels], left: Collection[str
 def channel_axes(model: Model) -> dict[str, int]:
     """The tensors whose channels quantization needs, with their channel axis."""
     return {
-        _source(op): _CHANNEL_AXIS[op.get_type_name()]
+        tensor_name(op.input_value(0)): _CHANNEL_AXIS[op.get_type_name()]
         for op in model.get_ordered_ops()
         if op.get_type_name() in _CHANNEL_AXIS and _is_constant(op, 1)
     }
@@ -91,7 +94,3 @@ def _outputs_first(op: Any) -> NDArray[np.float32]:
 
 def _is_constant(op: Any, index: int) -> bool:
     return bool(op.input_value(index).get_node().get_type_name() == "Constant")
-
-
-def _source(op: Any) -> str:
-    return str(op.input_value(0).get_node().get_friendly_name())

@@ -36,9 +36,7 @@ def _nodes(model: Model) -> Iterator[Node]:
         name, type_name = op.get_friendly_name(), op.get_type_name()
         if type_name in _ENDS:
             continue
-        sources = [
-            tensor_name(value.get_node().output(value.get_index())) for value in op.input_values()
-        ]
+        sources = [tensor_name(value) for value in op.input_values()]
         computed = tuple(each for each in sources if each not in constants)
         if not computed:
             constants.add(name)

@@ -44,7 +44,7 @@ def _quantizers(model: Model) -> dict[str, Any]:
     for op in model.get_ordered_ops():
         source = op.input_value(0) if op.get_type_name() == "FakeQuantize" else None
         if source is not None and source.get_node().get_type_name() != "Constant":
-            found[tensor_name(source.get_node().output(source.get_index()))] = op
+            found[tensor_name(source)] = op
     return found
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeferry.calibration.histogram import Range
 from edgeferry.exporters.channels import Channels
+from edgeferry.exporters.openvino_network import tensor_name
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -29,12 +30,12 @@ def put_ranges(model: Model, ranges: Mapping[str, Range], channels: Mapping[str,
 
     Args:
         model: Quantized by NNCF; edited in place.
-        ranges: By the name of the operation that gives the activation.
+        ranges: By tensor name, as ``tensor_name`` gives it.
         channels: Of the tensors that may be quantized by channel, by the same names.
     """
     joined = _joined(model)
     for op in _quantized_activations(model):
-        name = _source(op)
+        name = tensor_name(op.input_value(0))
         together = joined.get(op.get_friendly_name(), [name])
         low = min(ranges[each].low for each in together)
         high = max(ranges[each].high for each in together)
@@ -75,13 +76,9 @@ def _joined(model: Model) -> dict[str, list[str]]:
                 for value in op.input_values()
                 if (node := value.get_node()).get_type_name() == "FakeQuantize"
             ]
-            names = [_source(node) for node in quantizers]
+            names = [tensor_name(node.input_value(0)) for node in quantizers]
             found |= {node.get_friendly_name(): names for node in quantizers}
     return found
-
-
-def _source(op: Any) -> str:
-    return str(op.input_value(0).get_node().get_friendly_name())
 
 
 def _source_type(op: Any) -> str:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgeferry.calibration.histogram import Range
 from edgeferry.calibration.ranges import Histograms
-from edgeferry.calibration.store import StoredPictures
+from edgeferry.calibration.store import CalibrationSet, StoredPictures
+from edgeferry.contract import InputSpec
 from edgeferry.exporters.channels import ChannelObserver, Channels
 from edgeferry.progress import Progress
 
@@ -42,6 +43,11 @@ class Calibration:
         while batch := list(islice(remaining, self.batch)):
             batch += batch[-1:] * (self.batch - len(batch))
             yield np.concatenate(batch)
+
+
+def batches_of(stored: CalibrationSet, spec: InputSpec) -> Calibration:
+    """Decoded pictures in batches as a network takes them."""
+    return Calibration(StoredPictures(stored.path), stored.sha256, spec.batch or 1)
 
 
 class ActivationReader(Protocol):

@@ -94,13 +94,12 @@ class FormatWork:
         return {"seconds": time.perf_counter() - started}
 
     def movement(self, job: Job, progress: Progress) -> dict[str, Any]:
-        """How far the ranges still moved over the last half of the pictures."""
+        """How far the ranges still moved over the last half of the pictures, if any were found."""
         from edgeferry.calibration.sufficiency import movement
 
-        assert self._calibration is not None
-        exporter, prepared = self._opened(equalized=False, progress=progress)
-        found = exporter.statistics(prepared, self._calibration)
-        return movement(found.ranges_at_half, found.ranges_at_end())
+        exporter, _ = self._opened(equalized=False, progress=progress)
+        found = exporter.collected
+        return {} if found is None else movement(found.ranges_at_half, found.ranges_at_end())
 
     def _opened(self, equalized: bool, progress: Progress) -> tuple[Exporter[Any], Any]:
         """The exporter of the source as it is, or equalized, with what its precisions share."""

@@ -12,6 +12,7 @@ from edgeferry.app.subjects import artifact_subject
 from edgeferry.artifact import open_artifact
 from edgeferry.calibration.store import CalibrationSet
 from edgeferry.exporters.recipes import Recipe
+from edgeferry.exporters.statistics import batches_of
 from edgeferry.progress import Progress
 
 
@@ -35,7 +36,8 @@ def control_tools(
     """
     twin = open_artifact(reference)
     subject = artifact_subject(twin)
-    judge = Judge(subject.contract, EvaluationOptions(images), folder, progress)
+    # Other formats may be judged at the same time: one engine each is enough.
+    judge = Judge(subject.contract, EvaluationOptions(images, jobs=1), folder, progress)
     measured = judge.judge(subject, None, keep=True)
 
     def compared(path: Path) -> Result:
@@ -43,12 +45,9 @@ def control_tools(
 
     def rank(path: Path) -> list[str]:
         from edgeferry.app.debugging import compare
-        from edgeferry.calibration.store import StoredPictures
-        from edgeferry.exporters.statistics import Calibration
 
-        pictures = StoredPictures(sample.path)
-        batches = Calibration(pictures, sample.sha256, subject.contract.input.batch or 1)
-        layers = compare(open_artifact(path), twin, batches, len(batches), progress)
+        pictures = batches_of(sample, subject.contract.input)
+        layers = compare(open_artifact(path), twin, pictures, progress)
         return [layer.layer for layer in layers if layer.precision == "int8"]
 
     return ControlTools(measured, make, compared, rank, folder, reference.suffix)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgeferry.app.layer_errors import LayerError, layer_errors, ranked
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import Artifact, open_artifact, require_contract
 from edgeferry.errors import UsageError
-from edgeferry.exporters.statistics import Calibration
+from edgeferry.exporters.statistics import Calibration, batches_of
 from edgeferry.progress import Progress, silent
 
 
@@ -73,25 +69,23 @@ def debug(
     Raises:
         EdgeferryError: If the two do not belong together, or the pictures are not usable.
     """
-    from edgeferry.calibration.store import StoredPictures, write_calibration
+    from edgeferry.calibration.store import write_calibration
 
     int8, twin = open_artifact(artifact), open_artifact(reference)
     check_twins(int8, twin)
     spec = require_contract(int8).input
     with tempfile.TemporaryDirectory(prefix="edgeferry-") as folder:
         stored = write_calibration(images, spec, count, seed, Path(folder) / "x.npy", progress)
-        pictures = StoredPictures(stored.path)
-        batches = Calibration(pictures, stored.sha256, spec.batch or 1)
-        layers = compare(int8, twin, batches, len(batches), progress)
+        pictures = batches_of(stored, spec)
+        layers = compare(int8, twin, pictures, progress)
     warnings = [f"skipped: {problem}" for problem in stored.skipped]
-    return DebugReport(int8, twin, tuple(layers), len(pictures), tuple(warnings))
+    return DebugReport(int8, twin, tuple(layers), stored.images, tuple(warnings))
 
 
 def compare(
     int8: Artifact,
     twin: Artifact,
-    batches: Iterable[NDArray[np.uint8]],
-    total: int,
+    pictures: Calibration,
     progress: Progress = silent,
 ) -> list[LayerError]:
     """The layers of two artifacts that belong together, the one that adds most error first.
@@ -99,8 +93,7 @@ def compare(
     Args:
         int8: The int8 artifact.
         twin: Its float twin.
-        batches: uint8 ``[N, height, width, channels]``, as they take them.
-        total: Number of batches.
+        pictures: In batches as they take them.
         progress: Told after each batch.
 
     Raises:
@@ -113,7 +106,7 @@ def compare(
     rescaled = made is not None and EQUALIZATION in made.repairs
     float_model = open_float(twin.path, twin.format)
     quantized = open_quantized(int8.path, int8.format, float_model.network)
-    return ranked(layer_errors(float_model, quantized, batches, total, progress, rescaled))
+    return ranked(layer_errors(float_model, quantized, pictures, progress, rescaled))
 
 
 def check_twins(int8: Artifact, twin: Artifact) -> None:

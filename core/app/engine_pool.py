@@ -70,9 +70,6 @@ class EnginePool(Closing):
             for _ in range(jobs):
                 predictor = Predictor(engine(subject.path, subject.contract, options).open())
                 self._free.put(opened.enter_context(predictor))
-            if jobs > 1:
-                # Two first inferences at once can lock each other out for good in OpenVINO.
-                self.predict_proba(np.zeros((1, *subject.contract.input.shape[1:]), np.uint8))
             self._opened = opened.pop_all()
 
     def predict_proba(self, images: NDArray[np.uint8]) -> Probabilities:

@@ -105,8 +105,8 @@ class _FormatExport:
             self.progress(recipe.file_tag, number, len(recipes))
             self._write(recipe)
         self.progress("done", len(recipes), len(recipes))
-        if any(recipe.precision == "int8" for recipe in recipes):
-            self.outcome.movement[self.format] = self.worker.ask({"kind": "movement"})
+        if movement := self.worker.ask({"kind": "movement"}):
+            self.outcome.movement[self.format] = movement
 
     def _write(self, recipe: Recipe) -> None:
         name = self._file_name(recipe)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeferry.errors import UsageError
 from edgeferry.exporters.network import Layer
 from edgeferry.exporters.quantized_reader import FloatModel, Limits, QuantizedReader
+from edgeferry.exporters.statistics import Calibration
 from edgeferry.progress import Progress, silent
 
 
@@ -131,8 +132,7 @@ def _by_channel(values: NDArray[np.float64]) -> Any:
 def layer_errors(
     twin: FloatModel,
     quantized: QuantizedReader,
-    batches: Iterable[NDArray[np.uint8]],
-    total: int,
+    pictures: Calibration,
     progress: Progress = silent,
     rescaled: bool = False,
 ) -> list[LayerError]:
@@ -143,8 +143,7 @@ def layer_errors(
     Args:
         twin: The float artifact.
         quantized: The int8 artifact.
-        batches: uint8 ``[N, height, width, channels]`` as they take them.
-        total: Number of batches.
+        pictures: In batches as they take them.
         progress: Told after each batch.
         rescaled: Whether the int8 artifact was equalized.
 
@@ -154,13 +153,13 @@ def layer_errors(
     layers = twin.network.layers()
     wanted = {name for layer in layers for name in (layer.result, *layer.sources)}
     errors: dict[str, TensorError] = {}
-    for done, batch in enumerate(batches, 1):
+    for done, batch in enumerate(pictures, 1):
         expected, found = twin.reader.read(batch), quantized.read(batch)
         for name in wanted & expected.keys() & found.keys():
             if name not in errors:
                 errors[name] = TensorError(twin.channel_axis, quantized.limits.get(name), rescaled)
             errors[name].add(expected[name], found[name])
-        progress("comparing layers", done, total)
+        progress("comparing layers", done, len(pictures))
     if not any(layer.result in errors for layer in layers):
         raise UsageError(
             "the int8 artifact and its reference have no layer in common",

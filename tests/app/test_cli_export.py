@@ -103,6 +103,16 @@ def test_output_that_cannot_be_written(refused, trained, tmp_path):
     assert "file" in refused(trained.keras_path, *arguments, output=tmp_path / "file" / "out")
 
 
+def test_the_help_lists_what_can_be_chosen():
+    from edgeferry.app import cli_export
+    from edgeferry.calibration.ranges import AUTO, METHODS
+    from edgeferry.exporters.head import HEADS
+    from edgeferry.exporters.recipes import TARGETS
+
+    assert (AUTO, *METHODS) == cli_export.METHODS
+    assert (HEADS, TARGETS) == (cli_export.HEADS, cli_export.TARGETS)
+
+
 def test_network_by_name_brings_its_preprocessing(monkeypatch, tmp_path):
     from edgeferry.app import export as module
 

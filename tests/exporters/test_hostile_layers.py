@@ -30,7 +30,7 @@ def errors(workbench, draw):
         fp32 = workbench.export(source)
         batches = np.split(draw(), 8)
         return {
-            format: compare(open_artifact(path), open_artifact(fp32[format]), batches, 8)
+            format: compare(open_artifact(path), open_artifact(fp32[format]), batches)
             for format, path in int8.items()
         }
 

@@ -15,8 +15,7 @@ from edgeferry.preprocessing import preprocess
 from edgeferry.trained_model import load_trained_model
 
 FORMATS = ("tflite", "onnx", "openvino")
-LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.97}
-"""200 pictures tell agreement to a point and a half only; divergence is the sharper figure."""
+LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.98}
 MOST_DIVERGENCE = 0.01
 """Mean Kullback-Leibler divergence from the source, nats."""
 
@@ -38,7 +37,7 @@ def artifacts(fixtures, tmp_path_factory):
     """By format and precision."""
     folder = tmp_path_factory.mktemp("imagenet") / "out"
     asked = ["--preprocessing", "caffe", "--labels", str(fixtures / "labels.txt")]
-    asked += ["--calibration", str(fixtures / "photos"), "--calibration-count", "60"]
+    asked += ["--calibration", str(fixtures / "photos")]
     model = fixtures / "resnet50_imagenet1k.keras"
     assert run(["export", str(model), "-o", str(folder), *asked]) == 0
     return {(each.format, each.precision): each for each in find_artifacts([folder])}
