@@ -1,7 +1,8 @@
 """How much of the source's answers int8 keeps, by format and range-finding method.
 
 Cross-fitted: ranges are found on one half of the pictures and judged on the other, and the other
-way round. Of each picture judged there are five crops: the contract's own, and one in each corner.
+way round. Of each picture judged there are five crops, the center and the corners, or only the
+center (`--crops 1`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--equalize", action="store_true", help="also with equalized channels")
+    parser.add_argument("--crops", type=int, choices=(1, 5), default=5, help="of each picture")
     parser.add_argument("--count", type=int, default=100, help="calibration pictures")
     options = parser.parse_args()
     print("| format | method | top-1 drop | agreement [95 %] | KL | SQNR dB | pictures |")
@@ -70,11 +72,11 @@ def measure(
         files = export(model_format, recipes, pictures[half::2], options.count, prepared, folder)
         judged = pictures[1 - half :: 2]
         with load(files.pop("fp32")) as reference:
-            expected = answers(reference, judged)
+            expected = answers(reference, judged, options.crops)
         for name, path in files.items():
             with load(path) as predictor:
-                found = answers(predictor, judged)
-            truth = [each.index for each in judged for _ in range(5)]
+                found = answers(predictor, judged, options.crops)
+            truth = [each.index for each in judged for _ in range(options.crops)]
             tallies[name][0].add(found, truth, expected)
             tallies[name][1].add(expected, truth, None)
     for name, (own, float32) in tallies.items():
@@ -117,9 +119,12 @@ def export(
     return files
 
 
-def answers(predictor: Predictor, pictures: Sequence[LabeledPicture]) -> NDArray[np.float32]:
-    """Probabilities, float32 ``[5 * pictures, classes]``."""
-    crops = (crop for each in pictures for crop in five_crops(each.path, predictor.contract))
+def answers(
+    predictor: Predictor, pictures: Sequence[LabeledPicture], count: int
+) -> NDArray[np.float32]:
+    """Probabilities, float32 ``[count * pictures, classes]``."""
+    contract = predictor.contract
+    crops = (crop for each in pictures for crop in five_crops(each.path, contract)[:count])
     return np.stack([predictor.predict_proba(crop) for crop in crops])
 
 

@@ -100,7 +100,8 @@ def _detached(name: str, descriptor: int) -> Iterator[None]:
     os.close(nowhere)
     ours = None
     if _descriptor_of(stream) == descriptor:
-        ours = os.fdopen(kept, "w", encoding=stream.encoding, errors=stream.errors, closefd=False)
+        # By lines: a warning that comes before minutes of work must be seen before it.
+        ours = os.fdopen(kept, "w", 1, stream.encoding, stream.errors, closefd=False)
         setattr(sys, name, ours)
     try:
         yield
