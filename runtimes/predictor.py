@@ -148,6 +148,8 @@ class Predictor(Closing):
             return np.empty((0, *self.contract.input.shape[1:]), np.uint8)
         if isinstance(pictures, np.ndarray) and self._fits(pictures[0]):
             return _as_rgb(pictures, color)
+        if len(pictures) == 1:
+            return self._prepare(pictures[0], color)[np.newaxis]  # not copied
         return np.stack([self._prepare(picture, color) for picture in pictures])
 
     def _prepare(self, picture: Any, color: Color) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 from edgeferry.contract import InputSpec, ResizeRule
 from edgeferry.errors import ImageError, UsageError
@@ -356,3 +357,64 @@ def test_threads_never_change_the_warning_filters_at_once(monkeypatch):
         thread.join()
     assert not met
     assert warnings.filters == before
+
+
+def soft_picture(width, height):
+    """Shapes and some noise at every scale, as photographs have them."""
+    picture = Image.fromarray(noise(16, 12)).resize((width, height), Image.Resampling.BICUBIC)
+    for step in (64, 16, 4):
+        grain = Image.fromarray(noise(width // step, height // step, seed=step))
+        picture = Image.blend(picture, grain.resize((width, height)), 0.2)
+    return picture
+
+
+def lying(image, orientation=6):
+    """The file of a camera held upright: pixels lie, and EXIF says so."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    return encoded(image.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
+
+
+@pytest.mark.parametrize("rule", ["shorter", "squash", "pad"])
+@pytest.mark.parametrize("size", [(1600, 1200), (900, 1600), (2400, 700)])
+def test_a_large_jpeg_file_gives_what_decoding_it_whole_gives(rule, size):
+    file = encoded(soft_picture(*size), "JPEG", quality=95)
+    spec = InputSpec(96, 128, resize=ResizeRule(rule))
+    whole = Image.open(BytesIO(file))
+    whole.load()
+    difference = np.abs(to_input(file, spec).astype(int) - to_input(whole, spec).astype(int))
+    assert difference.mean() < 1.5
+    assert difference.max() < 40
+
+
+def test_a_large_jpeg_file_that_lies_gives_what_decoding_it_whole_gives():
+    upright = soft_picture(700, 2400)
+    spec = InputSpec(64, 256, resize=ResizeRule("squash"))
+    difference = np.abs(to_input(lying(upright), spec).astype(int) - to_input(upright, spec))
+    assert difference.mean() < 1.5
+
+
+@pytest.mark.parametrize("width", [1024, 1433, 1434, 3000])
+def test_a_jpeg_file_is_never_decoded_smaller_than_needed(width, monkeypatch):
+    decoded = []
+    load = JpegImageFile.load
+    monkeypatch.setattr(
+        JpegImageFile, "load", lambda image: (load(image), decoded.append(image.size))[0]
+    )
+    spec = InputSpec(512, 512, resize=ResizeRule("squash"))
+    to_input(encoded(Image.new("RGB", (width, width)), "JPEG"), spec)
+    assert max(decoded[0]) >= min(width, 1.4 * 512)
+    assert max(decoded[0]) < 2 * 1.4 * 512
+
+
+@pytest.mark.parametrize("size", [(256, 256), (500, 375)])
+def test_a_jpeg_file_near_the_size_is_decoded_whole(size):
+    file = encoded(soft_picture(*size), "JPEG")
+    spec = InputSpec(224, 224)
+    np.testing.assert_array_equal(to_input(file, spec), to_input(Image.open(BytesIO(file)), spec))
+
+
+def test_nearest_takes_pixels_of_the_whole_jpeg_file():
+    file = encoded(soft_picture(1600, 1200), "JPEG")
+    spec = InputSpec(96, 96, resize=ResizeRule("squash", interpolation="nearest"))
+    np.testing.assert_array_equal(to_input(file, spec), to_input(Image.open(BytesIO(file)), spec))
