@@ -34,12 +34,15 @@ class RuntimeOptions:
             library, an OpenVINO device. None is the CPU.
         settings: Settings of the engine's own; each engine lists what it knows in
             ``Runtime.settings``.
+        cache: Folder where the engine keeps what it compiled, for a faster next start; None
+            keeps nothing. TFLite's interpreters compile nothing that they could keep.
     """
 
     threads: int | None = None
     execution: Execution = "float32"
     device: str | None = None
     settings: Settings = ()
+    cache: Path | None = None
 
     def thread_count(self) -> int:
         """The number of threads to ask of the engine."""

@@ -12,6 +12,7 @@ from edgeferry.contract import INPUT_NAME
 from edgeferry.errors import UsageError
 from edgeferry.operations import kind_of, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
+from edgeferry.runtimes.compiled import compiled_folder
 from edgeferry.telemetry import disable_telemetry
 
 _ARM = ("aarch64", "arm64")
@@ -31,9 +32,10 @@ class OpenvinoRuntime(Runtime):
 
         core = ov.Core()
         self._device = self._checked_device(core.available_devices)
-        model = core.read_model(self.path)
-        self._kinds = dict(_original_kinds(model))
-        self._compiled = self._compile(core, model)
+        if self.options.cache is not None:
+            engine = f"{self.name} {ov.__version__}"
+            core.set_property({"CACHE_DIR": compiled_folder(self.options.cache, self.path, engine)})
+        self._compiled = self._compile(core)
         self._requests = threading.local()
         # The bindings' table of types is made on its first use; two threads that come at once
         # then may wait for each other for good (2026.4.1).
@@ -51,19 +53,19 @@ class OpenvinoRuntime(Runtime):
     def _close(self) -> None:
         del self._requests, self._compiled
 
-    def _compile(self, core: Any, model: Any) -> Any:
+    def _compile(self, core: Any) -> Any:
         """Compile; int8 as float on ARM processors for which OpenVINO has no int8 kernels.
 
         Without dot products (Cortex-A53, Cortex-A72) it refuses some int8 convolutions outright
         (2026.4.1: "object is not initialized").
         """
         try:
-            return core.compile_model(model, self._device, self._settings())
+            return core.compile_model(self.path, self._device, self._settings())
         except RuntimeError:
             if platform.machine() not in _ARM:
                 raise
             as_float = {**self._settings(), "LP_TRANSFORMS_MODE": False}
-            return core.compile_model(model, self._device, as_float)
+            return core.compile_model(self.path, self._device, as_float)
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
@@ -97,9 +99,12 @@ class OpenvinoRuntime(Runtime):
         )
 
     def _operations(self) -> Iterator[Operation]:
+        import openvino as ov
+
+        kinds = dict(_original_kinds(ov.Core().read_model(self.path)))
         for node, facts in _executed(self._compiled.get_runtime_model()):
             originals = facts["originalLayersNames"].split(",")
-            found = [self._kinds[name] for name in originals if name in self._kinds]
+            found = [kinds[name] for name in originals if name in kinds]
             kind = _executed_kind(facts["layerType"], found)
             yield Operation(
                 name=node.get_friendly_name(),

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from edgeferry.contract import INPUT_NAME
 from edgeferry.errors import UsageError
+from edgeferry.files import atomic_path
 from edgeferry.operations import CONVERSIONS, kind_of, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
+from edgeferry.runtimes.compiled import compiled_folder
 from edgeferry.telemetry import disable_telemetry
 
 _CPU = "CPUExecutionProvider"
@@ -27,7 +30,11 @@ class OrtRuntime(Runtime):
     settings: ClassVar = {"spinning": ("on", "off")}
 
     def _open(self) -> None:
-        self._session = self._new_session(self._session_options())
+        cache, on_cpu = self.options.cache, self._providers() == [_CPU]
+        if cache is not None and on_cpu:  # others cannot all write what they optimized
+            self._session = self._cached(cache)
+        else:
+            self._session = self._new_session(self._session_options())
 
     def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         name = self.contract.output_name
@@ -61,12 +68,28 @@ class OrtRuntime(Runtime):
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 
-    def _new_session(self, options: Any) -> Any:
+    def _new_session(self, options: Any, path: Path | None = None) -> Any:
         import onnxruntime as ort
 
-        providers = self._providers()
+        providers, model = self._providers(), str(path or self.path)
         # Its own fallback would print, and run something else than was asked for.
-        return ort.InferenceSession(str(self.path), options, providers, enable_fallback=0)
+        return ort.InferenceSession(model, options, providers, enable_fallback=0)
+
+    def _cached(self, cache: Path) -> Any:
+        """Open the optimized model that was kept; keep it where there is none, or a damaged one."""
+        import onnxruntime as ort
+
+        folder = compiled_folder(cache, self.path, f"{self.name} {ort.__version__}")
+        kept = folder / "optimized.onnx"
+        if kept.exists():
+            options = self._session_options()
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+            with suppress(Exception):
+                return self._new_session(options, kept)
+        with atomic_path(kept) as unfinished:
+            options = self._session_options()
+            options.optimized_model_filepath = str(unfinished)
+            return self._new_session(options)
 
     def _providers(self) -> list[str]:
         import onnxruntime as ort

@@ -31,6 +31,7 @@ def load(
     execution: Execution = "float32",
     device: str | None = None,
     settings: Mapping[str, str] | None = None,
+    cache: str | Path | None = None,
 ) -> "Predictor":
     """Open an exported artifact for prediction.
 
@@ -43,12 +44,14 @@ def load(
         device: What the engine runs on: an ONNX Runtime execution provider, a TFLite delegate
             library, an OpenVINO device. None is the CPU.
         settings: Settings of the engine's own, e.g. what ``edgeferry benchmark --tune`` found.
+        cache: Folder where the engine keeps what it compiled (OpenVINO, ONNX Runtime), so that
+            the next start is faster. Whoever can write there can change what runs.
 
     Raises:
         ArtifactError: If the file is missing or damaged.
         ContractError: If it was not exported by edgeferry.
         MissingDependencyError: If no engine for it is installed; the message names the extra.
-        UsageError: If the runtime or device is unknown, or does not suit.
+        UsageError: If the runtime or device is unknown, or does not suit, or the cache cannot be.
         EngineError: If the engine refuses it.
     """
     artifact = open_artifact(path)
@@ -56,7 +59,8 @@ def load(
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be 1 or more, not {threads}")
     engine = RUNTIMES.load(choose_runtime(artifact.format, runtime))
-    options = RuntimeOptions(threads, execution, device, tuple((settings or {}).items()))
+    pairs = tuple((settings or {}).items())
+    options = RuntimeOptions(threads, execution, device, pairs, Path(cache) if cache else None)
     return Predictor(engine(artifact.path, contract, options).open())
 
 

@@ -15,6 +15,10 @@ def predict(
     runtime: RuntimeName = None,
     threads: Threads = None,
     engine_device: EngineDevice = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder to keep what the engine compiled, for a faster next start."),
+    ] = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
@@ -25,6 +29,6 @@ def predict(
     from edgeferry.runtimes.base import RuntimeOptions
 
     with session(json, debug):
-        engine = RuntimeOptions(threads, device=engine_device)
+        engine = RuntimeOptions(threads, device=engine_device, cache=cache)
         answers = answer(artifact, images, top_k, runtime, engine)
     deliver(answers.document(), json, [answers_table(answers)], failures=answers.failures)

@@ -25,6 +25,8 @@ class RuntimeConformance:
     runtime: ClassVar[str]
     model_format: ClassVar[str]
     module: ClassVar[str]
+    keeps: ClassVar[bool] = False
+    """Whether the engine compiles something that it can keep for the next start."""
 
     @pytest.fixture(autouse=True)
     def needs_the_engine(self):
@@ -168,6 +170,26 @@ class RuntimeConformance:
             np.testing.assert_array_equal(one.predict_proba(pictures), first)
             np.testing.assert_array_equal(other.predict_proba(pictures), second)
 
+    def test_what_was_kept_gives_the_same_answers(self, artifact, pictures, tmp_path):
+        with self.load(artifact) as predictor:
+            expected, plain = predictor.predict_proba(pictures), predictor.describe()
+        cache = tmp_path / "compiled"
+        for _ in range(2):
+            with load(artifact.path, self.runtime, threads=1, cache=cache) as predictor:
+                np.testing.assert_array_equal(predictor.predict_proba(pictures), expected)
+                assert predictor.describe().executed == plain.executed
+                assert len(predictor.describe().operations) == len(plain.operations)
+            kept = [file for file in cache.rglob("*") if file.is_file()]
+            assert bool(kept) == self.keeps
+
+    def test_what_was_kept_and_is_damaged_is_made_anew(self, fp32, pictures, tmp_path):
+        with load(fp32.path, self.runtime, threads=1, cache=tmp_path) as predictor:
+            expected = predictor.predict_proba(pictures)
+        for kept in [file for file in tmp_path.rglob("*") if file.is_file()]:
+            kept.write_bytes(kept.read_bytes()[:1000])
+        with load(fp32.path, self.runtime, threads=1, cache=tmp_path) as predictor:
+            np.testing.assert_array_equal(predictor.predict_proba(pictures), expected)
+
     def test_telemetry_is_off(self, fp32):
         with self.opened(fp32):
             assert os.environ.get("ORT_DISABLE_TELEMETRY", "1") == "1"
@@ -198,7 +220,9 @@ class TestTensorflow(RuntimeConformance):
 
 class TestOnnxRuntime(RuntimeConformance):
     runtime, model_format, module = "onnxruntime", "onnx", "onnxruntime"
+    keeps = True
 
 
 class TestOpenvino(RuntimeConformance):
     runtime, model_format, module = "openvino", "openvino", "openvino"
+    keeps = True
