@@ -76,7 +76,7 @@ class Network:
         weighted = [node for node in self.nodes if node.kind in WEIGHTED_KINDS]
         blocks = self._blocks()
         return [
-            Layer(name, node.kind, node.name, node.inputs, self._result(node), blocks.get(node))
+            Layer(name, node.kind, node.name, node.inputs, self._fused(node)[-1], blocks.get(node))
             for name, node in zip(_names([each.path for each in weighted]), weighted, strict=True)
         ]
 
@@ -103,6 +103,15 @@ class Network:
             group |= {node.name, *(each.name for each in self._reached(node.output))}
         return group
 
+    def inner_tensors(self) -> set[str]:
+        """Tensors that lie inside of what engines fuse: they are never quantized themselves."""
+        return {
+            tensor
+            for node in self.nodes
+            if node.kind in WEIGHTED_KINDS or node.kind == "Add"
+            for tensor in self._fused(node)[:-1]
+        }
+
     def _reached(self, tensor: str) -> Iterator[Node]:
         """The readers of a tensor, seen through those that give on what they read."""
         for reader in self._readers[tensor]:
@@ -110,11 +119,12 @@ class Network:
             if reader.kind not in WEIGHTED_KINDS and len(set(reader.inputs)) == 1:
                 yield from self._reached(reader.output)
 
-    def _result(self, node: Node) -> str:
-        tensor = node.output
-        while len(readers := self._readers[tensor]) == 1 and readers[0].kind in _ACTIVATIONS:
-            tensor = readers[0].output
-        return tensor
+    def _fused(self, node: Node) -> list[str]:
+        """What an operation gives, and each result of what is fused into it."""
+        tensors = [node.output]
+        while len(readers := self._readers[tensors[-1]]) == 1 and readers[0].kind in _ACTIVATIONS:
+            tensors.append(readers[0].output)
+        return tensors
 
     def _blocks(self) -> dict[Node, int]:
         """Numbers of residual blocks: what only one side of an addition depends on."""

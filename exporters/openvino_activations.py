@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeferry.exporters.openvino_network import tensor_name
+from edgeferry.exporters.openvino_network import openvino_network, tensor_name
 from edgeferry.telemetry import disable_telemetry
 from edgeferry.threads import physical_cores
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 class OpenVinoActivationReader:
-    """A model opened with every float tensor that depends on the picture as an output.
+    """A model opened with the float tensors that may be quantized as outputs.
+
+    Those inside of what the engine fuses are left out, so that it fuses it here too.
 
     Args:
         model: With a uint8 input.
@@ -27,7 +29,10 @@ class OpenVinoActivationReader:
         import openvino
 
         copy = model.clone()
-        copy.add_outputs(_computed_floats(copy))
+        inner = openvino_network(model).inner_tensors()
+        copy.add_outputs(
+            [each for each in _computed_floats(copy) if tensor_name(each) not in inner]
+        )
         self._names = [tensor_name(result.input_value(0)) for result in copy.get_results()]
         compiled = openvino.Core().compile_model(
             copy,

@@ -27,7 +27,7 @@ from edgeferry.exporters.keras_names import layer_names, restore_names
 from edgeferry.exporters.tracing import functions_inlined
 from edgeferry.labels import check_labels, read_labels
 from edgeferry.preprocessing import normalization
-from edgeferry.trained_model import TrainedModel, load_trained_model
+from edgeferry.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -60,20 +60,21 @@ class PreparationOptions:
     resize: ResizeRule = ResizeRule()
 
 
-def prepare_source(source: str, options: PreparationOptions, folder: Path) -> PreparedSource:
-    """Load a source model, fold the contract in, and write ``graph.pb`` and ``prepared.json``.
+def prepare_source(
+    trained: TrainedModel, options: PreparationOptions, folder: Path
+) -> PreparedSource:
+    """Fold the contract into a source model, and write ``graph.pb`` and ``prepared.json``.
 
     Args:
-        source: Path of the model, or the name of a Keras application.
+        trained: The source model; stays as it is.
         options: How to read it.
         folder: Where to write.
 
     Raises:
-        SourceError: If the model cannot be loaded or is no image classifier.
+        SourceError: If the model is no image classifier.
         UsageError: If an option is missing or contradicts the model.
         LabelError: If the labels do not fit the classes.
     """
-    trained = load_trained_model(source)
     spec = input_spec(trained, options)
     graph, source_input, classes = freeze(trained, spec)
     if trained.keras_model is not None:

@@ -18,40 +18,48 @@ if TYPE_CHECKING:
     from edgeferry.exporters.base import Exporter, PreparedSource
     from edgeferry.exporters.recipes import Recipe
     from edgeferry.exporters.statistics import Calibration
+    from edgeferry.trained_model import TrainedModel
 
 Job = Mapping[str, Any]
 
 
-def prepare(job: Job, progress: Progress) -> dict[str, Any]:
-    """Fold the contract into the source model."""
-    from edgeferry.exporters.preparation import PreparationOptions, prepare_source
+class SourceWork:
+    """What is asked of the source model, which stays open between the jobs."""
 
-    told = job["options"]
-    options = PreparationOptions(
-        preprocessing=told["preprocessing"],
-        head=told["head"],
-        labels=told["labels"] and Path(told["labels"]),
-        size=told["size"] and tuple(told["size"]),
-        batch=told["batch"],
-        resize=ResizeRule(**told["resize"]),
-    )
-    progress("reading the source model", 0, 1)
-    prepare_source(job["source"], options, Path(job["folder"]))
-    progress("reading the source model", 1, 1)
-    return {}
+    def __init__(self) -> None:
+        self._trained: TrainedModel | None = None
 
+    def prepare(self, job: Job, progress: Progress) -> dict[str, Any]:
+        """Fold the contract into it."""
+        from edgeferry.exporters.preparation import PreparationOptions, prepare_source
+        from edgeferry.trained_model import load_trained_model
 
-def ask_source(job: Job, progress: Progress) -> dict[str, Any]:
-    """Which labeled pictures the source gets right, by the name of the preprocessing."""
-    from edgeferry.calibration.store import StoredPictures
-    from edgeferry.exporters.source_check import right_answers
-    from edgeferry.trained_model import load_trained_model
+        told = job["options"]
+        options = PreparationOptions(
+            preprocessing=told["preprocessing"],
+            head=told["head"],
+            labels=told["labels"] and Path(told["labels"]),
+            size=told["size"] and tuple(told["size"]),
+            batch=told["batch"],
+            resize=ResizeRule(**told["resize"]),
+        )
+        progress("reading the source model", 0, 1)
+        self._trained = load_trained_model(job["source"])
+        prepare_source(self._trained, options, Path(job["folder"]))
+        progress("reading the source model", 1, 1)
+        return {}
 
-    trained, pictures = load_trained_model(job["source"]), StoredPictures(Path(job["pictures"]))
-    return {
-        mode: right_answers(trained, pictures, job["classes"], mode, progress)
-        for mode in job["preprocessings"]
-    }
+    def ask(self, job: Job, progress: Progress) -> dict[str, Any]:
+        """Which labeled pictures it gets right, by the name of the preprocessing."""
+        from edgeferry.calibration.store import StoredPictures
+        from edgeferry.exporters.source_check import right_answers
+
+        assert self._trained is not None
+        pictures = StoredPictures(Path(job["pictures"]))
+        return {
+            mode: right_answers(self._trained, pictures, job["classes"], mode, progress)
+            for mode in job["preprocessings"]
+        }
 
 
 class FormatWork:
@@ -125,10 +133,10 @@ def _recipe(data: Job) -> Recipe:
 
 def jobs() -> dict[str, Callable[[Job, Progress], dict[str, Any]]]:
     """What a worker can be asked, by kind."""
-    format = FormatWork()
+    source, format = SourceWork(), FormatWork()
     return {
-        "prepare": prepare,
-        "ask_source": ask_source,
+        "prepare": source.prepare,
+        "ask_source": source.ask,
         "open": format.open,
         "make": format.make,
         "movement": format.movement,

@@ -169,7 +169,7 @@ class _Export:
         path = str(pictures.path)
 
         def ask(modes: Sequence[Preprocessing], count: int) -> Mapping[str, Sequence[bool]]:
-            job = {"kind": "ask_source", "source": self.source, "pictures": path}
+            job = {"kind": "ask_source", "pictures": path}
             told = {"classes": classes[:count], "preprocessings": modes}
             return worker.ask({**job, **told}, self.progress)
 

@@ -18,6 +18,8 @@ _WELL = 95.0
 _BADLY = 50.0
 _TRIED = 40
 """Pictures on which the others are tried."""
+_SCREENED = 16
+"""Pictures on which another must first do no worse than the one told."""
 _SIGNIFICANT = 2.5
 """Standard deviations, with four others tried."""
 
@@ -50,7 +52,7 @@ def source_quality(told: Preprocessing, images: int, channels: int, ask: Ask) ->
     top1 = 100 * sum(right) / images
     warning = None
     if top1 < _WELL:
-        others = [mode for mode in get_args(Preprocessing) if mode != told and channels == 3]
+        others = _promising(told, right[:_SCREENED], ask) if channels == 3 else []
         warning = _better(told, right[:_TRIED], ask(others, min(_TRIED, images)) if others else {})
     if warning is None and wilson_interval(sum(right), images)[1] < _BADLY:
         warning = (
@@ -58,6 +60,13 @@ def source_quality(told: Preprocessing, images: int, channels: int, ask: Ask) ->
             "check --preprocessing, --resize and the labels before you trust any artifact"
         )
     return SourceQuality(top1, images, warning)
+
+
+def _promising(told: Preprocessing, right: Sequence[bool], ask: Ask) -> list[Preprocessing]:
+    """The other preprocessings that do no worse on the first pictures."""
+    others: list[Preprocessing] = [mode for mode in get_args(Preprocessing) if mode != told]
+    found = ask(others, len(right))
+    return [mode for mode in others if sum(found[mode]) >= sum(right)]
 
 
 def _better(told: str, right: Sequence[bool], others: Mapping[str, Sequence[bool]]) -> str | None:

@@ -38,6 +38,15 @@ def test_a_little_better_may_be_chance(other, told):
     assert (quality.warning is not None) == told
 
 
+def test_only_what_does_no_worse_at_first_is_asked_further():
+    ask = asker({"caffe": 30, "none": 20, "tf": 3})
+    source_quality("caffe", 100, 3, ask)
+    assert [(modes, count) for modes, count in ask.asked if "tf" in modes] == [
+        (("torch", "tf", "zero_one", "none"), 16)
+    ]
+    assert ask.asked[-1] == (("none",), 40)
+
+
 def test_bad_whatever_is_done_is_told():
     quality = source_quality("caffe", 100, 3, asker({"caffe": 10}))
     assert "only 10.0 % of 100 labeled pictures" in quality.warning

@@ -20,6 +20,7 @@ from edgeferry.exporters.registry import EXPORTERS
 from edgeferry.exporters.statistics import Calibration
 from edgeferry.preprocessing import preprocess
 from edgeferry.runtimes.predictor import load
+from edgeferry.trained_model import load_trained_model
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +50,8 @@ class Workbench:
         if hasattr(source, "save"):
             source.save(folder / "network.keras")
             source = folder / "network.keras"
-        return prepare_source(str(source), PreparationOptions(preprocessing, **options), folder)
+        trained = load_trained_model(str(source))
+        return prepare_source(trained, PreparationOptions(preprocessing, **options), folder)
 
     def export(
         self,

@@ -23,6 +23,7 @@ def wide(request, tmp_path_factory):
     keras = pytest.importorskip("keras")
     from edgeferry.exporters.preparation import PreparationOptions, prepare_source
     from edgeferry.exporters.registry import EXPORTERS
+    from edgeferry.trained_model import load_trained_model
 
     keras.utils.set_random_seed(0)
     x = image = keras.Input((16, 16, 3))
@@ -34,7 +35,8 @@ def wide(request, tmp_path_factory):
     scores.kernel.assign(scores.kernel * 200)  # probabilities down to 1e-30
     folder = tmp_path_factory.mktemp("wide")
     model.save(folder / "wide.keras")
-    prepared = prepare_source(str(folder / "wide.keras"), PreparationOptions("tf"), folder)
+    trained = load_trained_model(str(folder / "wide.keras"))
+    prepared = prepare_source(trained, PreparationOptions("tf"), folder)
     exporter, files = EXPORTERS.load(request.param)(prepared), {}
     for recipe in (FP32, FP16):
         files[recipe.name] = folder / f"wide.{recipe.name}{exporter.suffixes[0]}"
