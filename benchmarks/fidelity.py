@@ -108,6 +108,7 @@ def export(
     stored = write_calibration(listed, prepared.contract.input, count, 0, folder / "x.npy")
     calibration = {"path": str(stored.path), "sha256": stored.sha256}
     told = {"kind": "open", "format": model_format, "prepared": str(folder / "prepared.json")}
+    told["threads"] = None
     files = {}
     with Worker(model_format) as worker:
         worker.ask({**told, "calibration": calibration})

@@ -1,4 +1,4 @@
-"""The usual host code around an image network: Pillow and numpy, as the engines' samples write it."""
+"""The usual host code around an image network, as the engines' samples write it."""
 
 from __future__ import annotations
 

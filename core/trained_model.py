@@ -35,6 +35,7 @@ class TrainedModel(ABC):
         self.kind = kind
         self.keras_model = keras_model
         self.input_shape = _checked_shape(name, shape)
+        self._graph: Any = None
 
     @abstractmethod
     def __call__(self, images: Any) -> Any:
@@ -45,8 +46,15 @@ class TrainedModel(ABC):
         """SHA-256 of configuration and weights, hexadecimal: the same wherever it lies."""
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run preprocessed pictures, float32 ``[N, height, width, channels]``."""
-        return np.asarray(self(images), np.float32)
+        """Run preprocessed pictures, float32 ``[N, height, width, channels]``.
+
+        As a graph, which takes half the time of single operations.
+        """
+        import tensorflow as tf
+
+        if self._graph is None:
+            self._graph = tf.function(self, reduce_retracing=True)
+        return np.asarray(self._graph(tf.constant(images)), np.float32)
 
 
 class _KerasModel(TrainedModel):

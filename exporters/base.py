@@ -15,6 +15,7 @@ from edgeferry.contract import CalibrationInfo, Contract, Format, Precision, Qua
 from edgeferry.exporters.recipes import Recipe
 from edgeferry.exporters.statistics import Calibration, Statistics
 from edgeferry.progress import Progress, silent
+from edgeferry.threads import physical_cores
 
 P = TypeVar("P")
 """What an exporter's precisions share."""
@@ -62,9 +63,13 @@ class Exporter(ABC, Generic[P]):
     repairs: ClassVar[tuple[str, ...]] = (BIAS_CORRECTION,)
     """What this format does against the error of int8, always."""
 
-    def __init__(self, source: PreparedSource, progress: Progress = silent) -> None:
+    def __init__(
+        self, source: PreparedSource, progress: Progress = silent, threads: int | None = None
+    ) -> None:
         self.source = source
         self.progress = progress
+        self.threads = threads or physical_cores()
+        """For running the float model over the calibration pictures."""
         self.collected: Statistics | None = None
         """What ``statistics`` gave, if it was asked."""
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from edgeferry.contract import INPUT_NAME
 from edgeferry.telemetry import disable_telemetry
-from edgeferry.threads import physical_cores
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -20,16 +19,17 @@ class OnnxActivationReader:
 
     Args:
         model: A float model with shapes inferred and a uint8 input.
+        threads: To run it with.
     """
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, threads: int) -> None:
         disable_telemetry()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = physical_cores()
+        options.intra_op_num_threads = threads
         options.enable_mem_pattern = False
-        options.enable_cpu_mem_arena = False  # gives the memory back after each picture
+        options.enable_cpu_mem_arena = True  # gives the memory back after each picture
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
             _with_all_outputs(model).SerializeToString(),

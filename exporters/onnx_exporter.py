@@ -62,7 +62,7 @@ class OnnxExporter(Exporter["ModelProto"]):
         from edgeferry.exporters.onnx_activations import OnnxActivationReader
         from edgeferry.exporters.onnx_bias import channel_axes
 
-        reader = OnnxActivationReader(prepared)
+        reader = OnnxActivationReader(prepared, self.threads)
         return collect(reader, calibration, channel_axes(prepared), self.progress)
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from edgeferry.exporters.openvino_network import openvino_network, tensor_name
 from edgeferry.telemetry import disable_telemetry
-from edgeferry.threads import physical_cores
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -22,9 +21,10 @@ class OpenVinoActivationReader:
 
     Args:
         model: With a uint8 input.
+        threads: To run it with.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, threads: int) -> None:
         disable_telemetry()
         import openvino
 
@@ -37,9 +37,10 @@ class OpenVinoActivationReader:
         compiled = openvino.Core().compile_model(
             copy,
             "CPU",
-            {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": physical_cores()},
+            {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads},
         )
-        self._request = compiled.create_infer_request()
+        # Two: what one gave may still be read while the other works.
+        self._requests = [compiled.create_infer_request() for _ in range(2)]
 
     def read(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run one batch.
@@ -50,10 +51,11 @@ class OpenVinoActivationReader:
         Returns:
             Float32 activations by the name of the operation that gives them.
         """
-        self._request.infer([batch], share_inputs=True)
+        request, _ = self._requests
+        self._requests.reverse()
+        request.infer([batch], share_inputs=True)
         return {
-            name: self._request.get_output_tensor(index).data
-            for index, name in enumerate(self._names)
+            name: request.get_output_tensor(index).data for index, name in enumerate(self._names)
         }
 
 

@@ -50,7 +50,7 @@ class OpenVinoExporter(Exporter["Model"]):
         from edgeferry.exporters.openvino_activations import OpenVinoActivationReader
         from edgeferry.exporters.openvino_bias import channel_axes
 
-        reader = OpenVinoActivationReader(prepared)
+        reader = OpenVinoActivationReader(prepared, self.threads)
         return collect(reader, calibration, channel_axes(prepared), self.progress)
 
     def _quantize(self, model: Model, recipe: Recipe, calibration: Calibration) -> Model:
@@ -121,6 +121,7 @@ def write(model: Model, contract: Contract, destination: Path, compress: bool) -
     """Write a model with its contract and the ``model_info`` that OpenVINO's Model API reads."""
     import openvino
 
+    _number_constants(model)
     for key in ("conversion_parameters", "nncf"):
         if model.has_rt_info(key):
             del model.rt_info[key]
@@ -129,6 +130,14 @@ def write(model: Model, contract: Contract, destination: Path, compress: bool) -
         model.set_rt_info(value, ["model_info", key])
     model.friendly_name = contract.source.name
     openvino.save_model(model, destination, compress_to_fp16=compress)
+
+
+def _number_constants(model: Model) -> None:
+    """Name what OpenVINO numbered by how many operations the process had made before."""
+    for number, op in enumerate(model.get_ordered_ops()):
+        kind = op.get_type_name()
+        if kind in ("Constant", "Convert") and op.get_friendly_name().startswith(f"{kind}_"):
+            op.set_friendly_name(f"{kind}_{number}")
 
 
 def model_info(contract: Contract) -> dict[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeferry.exporters.openvino_activations import OpenVinoActivationReader
 from edgeferry.exporters.openvino_network import tensor_name
 from edgeferry.exporters.quantized_reader import Limits
+from edgeferry.threads import physical_cores
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -29,7 +30,7 @@ class OpenVinoQuantizedReader:
         model = openvino.Core().read_model(path)
         self._quantizers = _quantizers(model)
         self.limits = {name: _limits(op) for name, op in self._quantizers.items()}
-        self._reader = OpenVinoActivationReader(model)
+        self._reader = OpenVinoActivationReader(model, physical_cores())
 
     def read(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run one batch, uint8 ``[N, height, width, channels]``."""

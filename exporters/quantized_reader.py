@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeferry.exporters.network import Network
 from edgeferry.exporters.statistics import ActivationReader
+from edgeferry.threads import physical_cores
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def open_float(path: Path, format: str) -> FloatModel:
         from edgeferry.exporters.onnx_network import onnx_network
 
         model = onnx.load(path)
-        return FloatModel(onnx_network(model), OnnxActivationReader(model), 1)
+        return FloatModel(onnx_network(model), OnnxActivationReader(model, physical_cores()), 1)
     if format == "openvino":
         import openvino
 
@@ -77,12 +78,16 @@ def open_float(path: Path, format: str) -> FloatModel:
         from edgeferry.exporters.openvino_network import openvino_network
 
         read = openvino.Core().read_model(path)
-        return FloatModel(openvino_network(read), OpenVinoActivationReader(read), 1)
+        return FloatModel(
+            openvino_network(read), OpenVinoActivationReader(read, physical_cores()), 1
+        )
     from edgeferry.exporters.tflite_activations import TFLiteActivationReader
     from edgeferry.exporters.tflite_network import tflite_network
 
     content = path.read_bytes()
-    return FloatModel(tflite_network(content), TFLiteActivationReader(content), -1)
+    return FloatModel(
+        tflite_network(content), TFLiteActivationReader(content, physical_cores()), -1
+    )
 
 
 def open_quantized(path: Path, format: str, network: Network) -> QuantizedReader:

@@ -1,6 +1,7 @@
 """One pass over the calibration pictures: what the activations of a float model hold."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -54,7 +55,10 @@ class ActivationReader(Protocol):
     """A float model opened so that every activation can be read."""
 
     def read(self, batch: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
-        """Activations by tensor name for a batch, uint8 ``[N, height, width, channels]``."""
+        """Activations by tensor name for a batch, uint8 ``[N, height, width, channels]``.
+
+        They stay as they are until the call after the next.
+        """
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ def collect(
 ) -> Statistics:
     """Run every calibration batch once; memory does not grow with their number.
 
+    While the model runs on a batch, another thread counts what the one before gave.
+
     Args:
         reader: The float model.
         calibration: The pictures.
@@ -103,11 +109,21 @@ def collect(
     """
     histograms, channels = Histograms(), ChannelObserver(channel_axes)
     at_half: dict[str, Range] = {}
-    for done, batch in enumerate(calibration):
-        progress("calibrating", done, len(calibration))
-        activations = reader.read(batch)
+
+    def count(activations: Mapping[str, NDArray[Any]], number: int) -> None:
         histograms.observe(activations)
         channels.observe(activations)
-        if done + 1 == len(calibration) // 2:
-            at_half = histograms.ranges(_MOVING)
+        if number == len(calibration) // 2:
+            at_half.update(histograms.ranges(_MOVING))
+
+    with ThreadPoolExecutor(1) as counting:
+        before: Future[None] | None = None
+        for number, batch in enumerate(calibration, 1):
+            progress("calibrating", number - 1, len(calibration))
+            activations = reader.read(batch)
+            if before is not None:
+                before.result()
+            before = counting.submit(count, activations, number)
+        if before is not None:
+            before.result()
     return Statistics(histograms, channels.channels(), at_half)

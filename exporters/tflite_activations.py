@@ -12,16 +12,13 @@ class TFLiteActivationReader:
 
     Args:
         model: Bytes of a float TFLite model with a uint8 input.
+        threads: To run it with.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        from edgeferry.threads import physical_cores
-
-        self._interpreter = Interpreter(
-            model_content=_with_all_outputs(model), num_threads=physical_cores()
-        )
+        self._interpreter = Interpreter(model_content=_with_all_outputs(model), num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         outputs = self._interpreter.get_output_details()

@@ -55,7 +55,7 @@ class TFLiteExporter(Exporter[bytes]):
         from edgeferry.exporters.tflite_activations import TFLiteActivationReader
         from edgeferry.exporters.tflite_bias import channel_axes
 
-        reader = TFLiteActivationReader(prepared)
+        reader = TFLiteActivationReader(prepared, self.threads)
         return collect(reader, calibration, channel_axes(prepared), self.progress)
 
 

@@ -69,6 +69,7 @@ class FormatWork:
         self._source: PreparedSource | None = None
         self._calibration: Calibration | None = None
         self._format = ""
+        self._threads: int | None = None
         self._exporters: dict[bool, tuple[Exporter[Any], Any]] = {}
 
     def open(self, job: Job, progress: Progress) -> dict[str, Any]:
@@ -79,6 +80,7 @@ class FormatWork:
 
         self._source = PreparedSource.load(Path(job["prepared"]))
         self._format = job["format"]
+        self._threads = job["threads"]
         told = job["calibration"]
         self._calibration = told and Calibration(
             StoredPictures(Path(told["path"])),
@@ -117,7 +119,7 @@ class FormatWork:
         assert self._source is not None
         if equalized not in self._exporters:
             source = equalize(self._source) if equalized else self._source
-            exporter: Exporter[Any] = EXPORTERS.load(self._format)(source, progress)
+            exporter: Exporter[Any] = EXPORTERS.load(self._format)(source, progress, self._threads)
             self._exporters[equalized] = exporter, exporter.prepare()
         exporter, prepared = self._exporters[equalized]
         exporter.progress = progress

@@ -130,7 +130,11 @@ class _Export:
             validation = self._decode(options.validation, _VALIDATION_SAMPLE, prepared)
             self.notes.add(about_pictures(calibration, validation, options))
             quality = self._source_quality(worker, prepared.contract, (calibration, validation))
-        return FormatPlan(prepared, calibration, validation, options, staging), quality
+        threads = max(1, round(physical_cores() / self._jobs()))
+        return FormatPlan(prepared, calibration, validation, options, staging, threads), quality
+
+    def _jobs(self) -> int:
+        return min(self.options.jobs or jobs_here(), len(self.options.formats))
 
     def _prepare(self, worker: Worker) -> PreparedSource:
         options = self.options
@@ -181,9 +185,12 @@ class _Export:
     def _export_formats(self, plan: FormatPlan) -> FormatOutcome:
         """Run one process for each format, several at once."""
         whole = FormatOutcome()
-        formats = self.options.formats
-        with ThreadPoolExecutor(max_workers=self.options.jobs or jobs_here()) as pool:
-            for run in [pool.submit(export_format, each, plan, self.progress) for each in formats]:
+        with ThreadPoolExecutor(max_workers=self._jobs()) as pool:
+            runs = [
+                pool.submit(export_format, each, plan, self.progress)
+                for each in self.options.formats
+            ]
+            for run in runs:
                 whole.add(run.result())
         self.notes.add(about_movement(whole.movement.values()))
         return whole
@@ -209,14 +216,16 @@ def _drop_unfinished(staging: Path, finished: Iterable[str]) -> None:
 
 
 def jobs_here(available: int | None = None) -> int:
-    """How many exporters may run side by side: as many as cores, and as memory bears.
+    """How many exporters may run side by side: one more than cores, as far as memory bears.
+
+    Much of an export is done by one thread: with one more, no core waits.
 
     Args:
         available: Bytes of memory; None asks the system.
     """
     free = available_memory() if available is None else available
-    cores = physical_cores()
-    return cores if free is None else max(1, min(cores, free // _MEMORY_OF_A_JOB))
+    most = physical_cores() + 1
+    return most if free is None else max(1, min(most, free // _MEMORY_OF_A_JOB))
 
 
 def _exported(

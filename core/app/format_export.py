@@ -32,6 +32,7 @@ class FormatPlan:
         validation: Some of the validation pictures, decoded.
         options: What to export, and how.
         staging: Folder for the artifacts.
+        threads: For each format's engine.
     """
 
     prepared: PreparedSource
@@ -39,6 +40,7 @@ class FormatPlan:
     validation: CalibrationSet | None
     options: ExportOptions
     staging: Path
+    threads: int
 
 
 @dataclass
@@ -152,6 +154,7 @@ class _FormatExport:
             "kind": "open",
             "format": self.format,
             "prepared": str(self.plan.prepared.graph.with_name("prepared.json")),
+            "threads": self.plan.threads,
             "calibration": pictures and {"path": str(pictures.path), "sha256": pictures.sha256},
         }
 

@@ -17,7 +17,7 @@ def onnx_layers(prepared, calibration):
     from edgeferry.exporters.onnx_exporter import OnnxExporter
 
     model = OnnxExporter(prepared).prepare()
-    channels = measured(OnnxActivationReader(model), channel_axes(model), calibration)
+    channels = measured(OnnxActivationReader(model, 1), channel_axes(model), calibration)
     old, new = (
         {each.name: numpy_helper.to_array(each) for each in found.graph.initializer}
         for found in (model, corrected(model, channels))
@@ -36,7 +36,7 @@ def tflite_layers(prepared, calibration):
     from edgeferry.exporters.tflite_metadata import unpack
 
     model = TFLiteExporter(prepared).prepare()
-    channels = measured(TFLiteActivationReader(model), channel_axes(model), calibration)
+    channels = measured(TFLiteActivationReader(model, 1), channel_axes(model), calibration)
     old, new = unpack(model), unpack(corrected(model, channels))
     graph = old.subgraphs[0]
     for op in graph.operators:
@@ -56,7 +56,7 @@ def openvino_layers(prepared, calibration):
     from edgeferry.exporters.openvino_exporter import OpenVinoExporter
 
     model = OpenVinoExporter(prepared).prepare()
-    channels = measured(OpenVinoActivationReader(model), channel_axes(model), calibration)
+    channels = measured(OpenVinoActivationReader(model, 1), channel_axes(model), calibration)
     for old, new in zip(
         model.get_ordered_ops(), corrected(model, channels).get_ordered_ops(), strict=True
     ):
