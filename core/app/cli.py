@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edgeferry.app.cli_bundle import bundle
+from edgeferry.app.cli_compare import compare
 from edgeferry.app.cli_debug import debug as debug_command
 from edgeferry.app.cli_devices import devices_app
 from edgeferry.app.cli_export import export
@@ -27,7 +28,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for _command in (export, predict, evaluate, benchmark, bundle, inspect, doctor, demo):
+for _command in (
+    export,
+    predict,
+    evaluate,
+    benchmark,
+    compare,
+    bundle,
+    inspect,
+    doctor,
+    demo,
+):
     app.command()(_command)
 app.command("debug")(debug_command)
 app.add_typer(devices_app, name="devices")

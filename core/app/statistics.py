@@ -60,22 +60,30 @@ def latency(rounds: Rounds) -> Latency:
     )
 
 
-def ratio_of_medians(own: Rounds, other: Rounds, seed: int = 0) -> Ratio:
-    """How long one takes against another that was measured beside it, round by round.
+def ratio_of_medians(own: Rounds, other: Rounds, paired: bool = True, seed: int = 0) -> Ratio:
+    """How long one takes against another.
 
     The interval is a percentile bootstrap over whole rounds (Efron and Tibshirani, 1993,
     chapters 8 and 13): timings of one round share the machine's mood, rounds do not.
 
     Args:
         own: Timings by round.
-        other: Those of the other, round for round beside them.
+        other: Those of the other.
+        paired: Whether these were measured beside the first, round for round.
         seed: For drawing the rounds.
     """
-    count = min(len(own), len(other))
-    draws = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-    ratios = [_ratio([own[n] for n in draw], [other[n] for n in draw]) for draw in draws]
+    generator = np.random.default_rng(seed)
+    if paired:
+        count = min(len(own), len(other))
+        own, other = own[:count], other[:count]
+    draws = generator.integers(0, len(own), (RESAMPLES, len(own)))
+    others = draws if paired else generator.integers(0, len(other), (RESAMPLES, len(other)))
+    ratios = [
+        _ratio([own[n] for n in draw], [other[n] for n in beside])
+        for draw, beside in zip(draws, others, strict=True)
+    ]
     low, high = np.percentile(ratios, (2.5, 97.5))
-    return Ratio(_ratio(own[:count], other[:count]), float(low), float(high))
+    return Ratio(_ratio(own, other), float(low), float(high))
 
 
 def _ratio(own: Rounds, other: Rounds) -> float:

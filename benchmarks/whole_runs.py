@@ -1,0 +1,88 @@
+"""Whole processes: cold starts, exports, throughput; each run is a round of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rows import Row, seconds
+from setting import SUFFIXES, Setting
+
+_HERE = Path(__file__).parent
+_STARTS = 9
+
+
+def cold_start(setting: Setting) -> Iterator[Row]:
+    """A new process to its first answer, and the next one with what was compiled kept."""
+    for model_format in SUFFIXES:
+        path, picture = setting.ours(model_format), setting.picture(500, 375)
+        cache = setting.folder / "compiled"
+        shutil.rmtree(cache, ignore_errors=True)
+        commands: Mapping[str, Sequence[str]] = {
+            "ours": ("ours", path, picture),
+            "kept": ("ours", path, picture, str(cache)),
+            "bare": ("bare", path, picture),
+        }
+        taken: dict[str, list[float]] = {name: [] for name in commands}
+        for number in range(_STARTS + 1):
+            for name, arguments in commands.items():
+                took = _timed([sys.executable, str(_HERE / "first_answer.py"), *arguments])
+                if number:  # the first fills caches
+                    taken[name].append(took)
+        yield seconds("first answer", f"{model_format} int8", taken["ours"], taken["bare"], 1.1)
+        if model_format != "tflite":
+            case = f"{model_format} int8"
+            yield seconds("first answer, second start", case, taken["kept"], taken["bare"], 0.7)
+
+
+def export(setting: Setting) -> Iterator[Row]:
+    """All nine artifacts beside the vendors' scripts one after another; where made in this run."""
+    told = setting.export_seconds
+    if {"ours", *SUFFIXES} <= told.keys():
+        theirs = sum(told[name] for name in SUFFIXES)
+        case = f"nine artifacts, {len(setting.pictures)} pictures"
+        yield seconds("export", case, [told["ours"]], [theirs], 0.5)
+
+
+def throughput(setting: Setting, count: int = 1000) -> Iterator[Row]:
+    """A folder of pictures through ``evaluate``, beside the bare engine on decoded ones."""
+    folder = setting.folder / "many"
+    if not folder.exists():
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number:04}.jpg").symlink_to(Path(setting.picture(500, 375)).absolute())
+    for model_format in SUFFIXES:
+        path = setting.ours(model_format)
+        ours, theirs = [], []
+        for _ in range(3):
+            ours.append(count / _told("evaluate", {"path": path, "folder": str(folder)}))
+            theirs.append(_told("bare", {"path": path, "count": count}))
+        ratio = seconds("", "", [1 / each for each in theirs], [1 / each for each in ours], None)
+        goal = 0.8 if model_format == "openvino" else 0.9
+        yield Row(
+            "pictures a second, evaluate over bare engine (higher is better)",
+            f"{model_format} int8, {count} pictures of 500x375",
+            1 / ratio.theirs,
+            1 / ratio.ours,
+            "1/s",
+            ratio.ratio,
+            goal,
+        )
+
+
+def _told(what: str, arguments: Mapping[str, Any]) -> float:
+    script = [sys.executable, str(_HERE / "many_pictures.py"), what, json.dumps(arguments)]
+    done = subprocess.run(script, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def _timed(command: Sequence[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
