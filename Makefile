@@ -16,7 +16,7 @@ check: setup
 
 bench: setup
 	.venv/bin/python benchmarks/startup.py
-	.venv/bin/python benchmarks/calibration_memory.py
+	.venv/bin/python benchmarks/run.py
 
 clean:
 	rm -rf .venv .cache build dist demo-output *.egg-info

@@ -1,8 +1,6 @@
 """Files that appear whole or not at all, and their digests."""
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +19,8 @@ def atomic_path(destination: Path) -> Iterator[Path]:
     Raises:
         OutputError: If the folder cannot be written.
     """
+    import tempfile
+
     try:
         handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
         os.close(handle)
@@ -47,6 +47,8 @@ def atomic_write_text(destination: Path, text: str) -> None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
+    import hashlib
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,5 +1,6 @@
 """Registries of plug-ins: names mapped to dotted paths, imported on first use."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -45,10 +46,18 @@ class Registry:
 
     def entries(self) -> dict[str, Entry]:
         """Every known entry by name, built-in ones first."""
+        return dict(self.in_turn())
+
+    def in_turn(self) -> Iterator[tuple[str, Entry]]:
+        """Each entry with its name: third parties are asked once the built-in ones are told.
+
+        Asking them takes tens of milliseconds, longer than most programs' other start.
+        """
+        yield from self._builtin.items()
         from importlib.metadata import entry_points
 
-        found = {point.name: point.load() for point in entry_points(group=self._group)}
-        return {**self._builtin, **found}
+        for point in entry_points(group=self._group):
+            yield point.name, point.load()
 
     def entry(self, name: str) -> Entry:
         """The entry of that name.

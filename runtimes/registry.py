@@ -61,16 +61,17 @@ def choose_runtime(model_format: str, name: str | None = None) -> str:
         UsageError: If the one asked for is unknown or does not run the format.
         MissingDependencyError: If it, or every one for the format, is not installed.
     """
-    names = [name] if name else list(_made_for(model_format))
-    for each in names:
-        if name and model_format not in RUNTIMES.entry(name).formats:
-            known = ", ".join(runtimes_for(model_format)) or "none"
-            raise UsageError(f"runtime {name!r} does not run {model_format}; these do: {known}")
-        if not RUNTIMES.entry(each).missing():
+    if name and model_format not in RUNTIMES.entry(name).formats:
+        known = ", ".join(runtimes_for(model_format)) or "none"
+        raise UsageError(f"runtime {name!r} does not run {model_format}; these do: {known}")
+    first: Entry | None = None
+    for each in [name] if name else _made_for(model_format):
+        entry = RUNTIMES.entry(each)
+        first = first or entry
+        if not entry.missing():
             return each
-    if not names:
+    if first is None:
         raise UsageError(f"no runtime is made for {model_format!r}")
-    first = RUNTIMES.entry(names[0])
     what = f"the runtime {name!r}" if name else f"running {model_format}"
     raise missing_dependency(what, first.requires, first.extra)
 
@@ -82,6 +83,6 @@ def runtimes_for(model_format: str) -> tuple[str, ...]:
 
 
 def _made_for(model_format: str) -> Iterator[str]:
-    for name, entry in RUNTIMES.entries().items():
+    for name, entry in RUNTIMES.in_turn():
         if entry.formats[:1] == (model_format,):
             yield name
