@@ -1,6 +1,7 @@
 """One vocabulary for what the engines call their operations and types."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import prod
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "Conv": (
@@ -41,11 +42,13 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
         "AvgPool",
         "QLinearAveragePool",
         "Pooling",
+        "MaxPooling",
+        "AveragePooling",
     ),
     "Mean": ("GlobalAveragePool", "QLinearGlobalAveragePool", "ReduceMean", "QLinearReduceMean"),
-    "Pad": ("PadV2", "MirrorPad"),
+    "Pad": ("PadV2", "MirrorPad", "ConstantPad"),
     "Transpose": (),
-    "Reshape": ("Squeeze", "Unsqueeze", "ExpandDims", "Flatten"),
+    "Reshape": ("Squeeze", "Unsqueeze", "ExpandDims", "Flatten", "StaticReshape"),
     "Concat": ("Concatenation", "ConcatV2", "QLinearConcat"),
     "Cast": ("Convert",),
     "Quantize": ("QuantizeLinear", "DynamicQuantizeLinear", "FakeQuantize"),
@@ -81,3 +84,17 @@ def kind_of(engine_type: str) -> str:
 def precision_of(engine_type: str) -> str:
     """An engine's name for a data type in common terms: ``int8``, ``fp32``..., or ``other``."""
     return _PRECISION_BY_NAME.get(engine_type.lower(), "other")
+
+
+def multiply_accumulates(kernel: Sequence[int], output: Sequence[int], channel_axis: int) -> int:
+    """Multiplications, each with its addition, of a convolution or matrix product.
+
+    Every weight is used once for each position of the output; that holds for grouped and
+    depthwise convolutions too.
+
+    Args:
+        kernel: Shape of the weights.
+        output: Shape of the result.
+        channel_axis: Which of its axes the channels are.
+    """
+    return prod(kernel) * prod(output) // output[channel_axis]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgeferry.devices.checked import (
@@ -14,6 +14,7 @@ from edgeferry.devices.checked import (
     text,
     whole_number,
 )
+from edgeferry.devices.layer_timing import LayerTiming
 from edgeferry.runtimes.base import Execution, RuntimeOptions, Settings
 
 
@@ -65,6 +66,7 @@ class Plan:
         warm_up: Longest time to wait for steady latencies, seconds.
         picture_share: Time for whole predictions (picture file to label), over ``seconds``.
         sustained: Seconds that each artifact then runs alone, without a pause; 0 is not.
+        profile: Whether each layer is timed too, after the last round.
     """
 
     seconds: float = 5.0
@@ -72,6 +74,7 @@ class Plan:
     warm_up: float = 5.0
     picture_share: float = 0.2
     sustained: float = 0.0
+    profile: bool = False
 
     @property
     def slice(self) -> float:
@@ -81,9 +84,7 @@ class Plan:
     def alone(self) -> Plan:
         """The plan of the sustained run: from cold, in slices of about five seconds."""
         slices = max(10, round(self.sustained / 5))
-        return replace(
-            self, seconds=self.sustained, rounds=slices, warm_up=0, picture_share=0, sustained=0
-        )
+        return Plan(seconds=self.sustained, rounds=slices, warm_up=0, picture_share=0)
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ class Run:
         resident: Whether its process stayed through all rounds; where memory was short, each
             round had a fresh one.
         summarized: Whether a turn tells the median of its inferences alone.
+        layers: Times of its layers; None where they were not asked for.
     """
 
     load_ms: float
@@ -175,6 +177,7 @@ class Run:
     ops: list[dict[str, Any]] | None
     resident: bool
     summarized: bool = False
+    layers: LayerTiming | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Run:
@@ -183,7 +186,7 @@ class Run:
         Raises:
             ValueError: If it was something else; or KeyError, TypeError.
         """
-        warm_up = data["warm_up"]
+        warm_up, layers = data["warm_up"], data.get("layers")
         return cls(
             load_ms=finite(data["load_ms"]),
             first_ms=finite(data["first_ms"]),
@@ -198,6 +201,7 @@ class Run:
             ops=operations(data["ops"]),
             resident=bool(data["resident"]),
             summarized=bool(data["summarized"]),
+            layers=None if layers is None else LayerTiming.from_dict(layers),
         )
 
 

@@ -18,7 +18,7 @@ from edgeferry.devices.measurement import Trial
 from edgeferry.devices.rounds import Instruments
 from edgeferry.devices.sensors import Sensors
 from edgeferry.devices.tuning import thread_counts
-from edgeferry.errors import UsageError
+from edgeferry.errors import EngineError, UsageError
 
 ENGINE = "benchmark_model"
 _NOWHERE = Path("/nonexistent")
@@ -106,6 +106,7 @@ class _PhoneWorker:
             "measure": lambda: self._measure(command["seconds"]),
             "predict": dict,
             "describe": self._describe,
+            "profile": self._profile,
         }
         return doing[command["do"]]()
 
@@ -141,6 +142,9 @@ class _PhoneWorker:
             "executed": "unknown",
             "ops": None,
         }
+
+    def _profile(self) -> dict[str, Any]:
+        raise EngineError(f"edgeferry reads no times of layers from {ENGINE}")
 
     def _run(self, seconds: float) -> PhoneTiming:
         self._last = self._program.run(self._trial.path, self._threads, seconds)

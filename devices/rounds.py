@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from edgeferry.artifact import artifact_files
 from edgeferry.devices.energy import EnergyMeter
+from edgeferry.devices.layer_timing import LayerTiming
 from edgeferry.devices.machine import MIB, available_memory
 from edgeferry.devices.measurement import Measurement, Plan, Run, Slice, Trial
 from edgeferry.devices.sensors import Sensors
@@ -23,6 +24,8 @@ Taken = Callable[[Trial, int, Slice], None]
 _SHARE_OF_MEMORY = 0.8
 _BASE_MB, _PER_SIZE = 150, 3
 """What a process is taken to need: the engine, and the artifact in several forms on loading."""
+_PROFILED = 10
+"""Inferences whose layers are timed."""
 
 
 class Worker(Protocol):
@@ -121,6 +124,16 @@ def _turns(members: Sequence[_Member], rounds: int) -> Iterator[tuple[int, _Memb
             yield number, member
 
 
+def _layer_timing(worker: Worker) -> LayerTiming:
+    """Times of the layers; a profiler that fails, or ends the process, costs these alone."""
+    try:
+        return LayerTiming.from_dict(worker.ask({"do": "profile", "runs": _PROFILED}))
+    except DeviceLostError:
+        raise
+    except EdgeferryError as error:
+        return LayerTiming("", 0, (), error.problem)
+
+
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in artifact_files(path) if file.is_file())
 
@@ -136,7 +149,7 @@ class _Member:
         self._worker: Worker | None = None
         self._first: dict[str, Any] = {}
         self._slices: list[Slice] = []
-        self._description: Mapping[str, Any] = {}
+        self._description: dict[str, Any] = {}
 
     def take_turn(self, started: float, last: bool) -> Slice:
         """Run for one slice, and stand aside again."""
@@ -145,6 +158,8 @@ class _Member:
         self._slices.append(turn)
         if last:
             self._description = worker.ask({"do": "describe"})
+            if self._plan.profile:
+                self._description |= {"layers": asdict(_layer_timing(worker))}
         if self._resident and not last:
             worker.pause()
         else:

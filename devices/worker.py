@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.artifact import open_artifact, require_contract
+from edgeferry.devices.layer_timing import LayerTiming
 from edgeferry.devices.machine import MIB, peak_memory
 from edgeferry.devices.measurement import Trial
 from edgeferry.devices.processes import die_with_parent
@@ -66,6 +68,7 @@ class Bench:
             "measure": lambda: self.measure(command["seconds"]),
             "predict": lambda: self.predict(command["seconds"]),
             "describe": self.describe,
+            "profile": lambda: self.profile(command["runs"]),
         }
         return doing[command["do"]]()
 
@@ -134,6 +137,12 @@ class Bench:
             "executed": description.executed,
             "ops": description.ops(),
         }
+
+    def profile(self, runs: int) -> dict[str, Any]:
+        """Time each layer with the engine's profiler, over some inferences."""
+        assert self._runtime is not None
+        layers = self._runtime.profile(runs)
+        return asdict(LayerTiming(self._runtime.profiler, runs, layers))
 
     def _window(self) -> list[int]:
         taken: list[int] = []

@@ -27,6 +27,7 @@ class Node:
         output: Name of the tensor it gives.
         path: Where it stands in the source, e.g. ``net/resnet50/conv1_conv/convolution``;
             empty for operations without weights.
+        multiply_accumulates: What one inference computes in it; None where that is not known.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Node:
     inputs: tuple[str, ...]
     output: str
     path: str = ""
+    multiply_accumulates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Layer:
         sources: Names of the tensors that it reads.
         result: Name of the tensor that it gives, after bias and rectifier.
         block: Number of the residual block it belongs to, from 1; None outside of any.
+        parts: Names of all that is in it, operations and the tensors that they give.
+        multiply_accumulates: What one inference computes in it; None where that is not known.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Layer:
     sources: tuple[str, ...]
     result: str
     block: int | None
+    parts: frozenset[str] = frozenset()
+    multiply_accumulates: int | None = None
 
 
 class Network:
@@ -75,9 +81,10 @@ class Network:
         """The weighted operations, in order."""
         weighted = [node for node in self.nodes if node.kind in WEIGHTED_KINDS]
         blocks = self._blocks()
+        names = _names([each.path for each in weighted])
         return [
-            Layer(name, node.kind, node.name, node.inputs, self._fused(node)[-1], blocks.get(node))
-            for name, node in zip(_names([each.path for each in weighted]), weighted, strict=True)
+            self._layer(name, node, blocks.get(node))
+            for name, node in zip(names, weighted, strict=True)
         ]
 
     def float_group(self, layers: Collection[str]) -> set[str]:
@@ -106,10 +113,10 @@ class Network:
     def inner_tensors(self) -> set[str]:
         """Tensors that lie inside of what engines fuse: they are never quantized themselves."""
         return {
-            tensor
+            each.output
             for node in self.nodes
             if node.kind in WEIGHTED_KINDS or node.kind == "Add"
-            for tensor in self._fused(node)[:-1]
+            for each in self._fused(node)[:-1]
         }
 
     def _reached(self, tensor: str) -> Iterator[Node]:
@@ -119,12 +126,27 @@ class Network:
             if reader.kind not in WEIGHTED_KINDS and len(set(reader.inputs)) == 1:
                 yield from self._reached(reader.output)
 
-    def _fused(self, node: Node) -> list[str]:
-        """What an operation gives, and each result of what is fused into it."""
-        tensors = [node.output]
-        while len(readers := self._readers[tensors[-1]]) == 1 and readers[0].kind in _ACTIVATIONS:
-            tensors.append(readers[0].output)
-        return tensors
+    def _layer(self, name: str, node: Node, block: int | None) -> Layer:
+        fused = self._fused(node)
+        return Layer(
+            name=name,
+            kind=node.kind,
+            node=node.name,
+            sources=node.inputs,
+            result=fused[-1].output,
+            block=block,
+            parts=frozenset(part for each in fused for part in (each.name, each.output)),
+            multiply_accumulates=node.multiply_accumulates,
+        )
+
+    def _fused(self, node: Node) -> list[Node]:
+        """An operation, and what engines fuse into it."""
+        nodes = [node]
+        while len(readers := self._readers[nodes[-1].output]) == 1:
+            if readers[0].kind not in _ACTIVATIONS:
+                break
+            nodes.append(readers[0])
+        return nodes
 
     def _blocks(self) -> dict[Node, int]:
         """Numbers of residual blocks: what only one side of an addition depends on."""
@@ -144,7 +166,7 @@ class Network:
 
 def _names(paths: Sequence[str]) -> list[str]:
     """The last part of each path that names a layer; more of it where that is not unique."""
-    scopes = [_scope(path) for path in paths]
+    scopes = [scope_of(path) for path in paths]
     short = Counter(scope.rpartition("/")[2] for scope in set(scopes))
     seen: Counter[str] = Counter()
     names = []
@@ -156,8 +178,12 @@ def _names(paths: Sequence[str]) -> list[str]:
     return names
 
 
-def _scope(path: str) -> str:
-    """The path of the layer that an operation belongs to."""
+def scope_of(path: str) -> str:
+    """The path of the layer that an operation belongs to.
+
+    Args:
+        path: The operation's, e.g. ``net/resnet50/conv1_conv/convolution``.
+    """
     parts = path.removesuffix("/product").split("/")
     del parts[-1:]
     while len(parts) > 1 and parts[-1] in _INNER_SCOPES:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from edgeferry.exporters.network import Network, Node
-from edgeferry.operations import WEIGHTED_KINDS, kind_of
+from edgeferry.operations import WEIGHTED_KINDS, kind_of, multiply_accumulates
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -16,7 +16,7 @@ _KINDS = {"Clamp": "Clip"}
 
 
 def openvino_network(model: Model) -> Network:
-    """The operations of a float OpenVINO model, by their friendly names.
+    """The operations of an OpenVINO model, by their friendly names.
 
     Args:
         model: With the source's names on its weighted operations.
@@ -42,6 +42,18 @@ def _nodes(model: Model) -> Iterator[Node]:
             constants.add(name)
             continue
         kind = _KINDS.get(type_name, kind_of(type_name))
-        path = name if kind in WEIGHTED_KINDS else ""
+        weighted = kind in WEIGHTED_KINDS
+        products = _products(op, kind) if weighted and sources[1] in constants else None
         fed = len(sources) > len(computed)
-        yield Node(name, "Bias" if kind == "Add" and fed else kind, computed, name, path)
+        kind = "Bias" if kind == "Add" and fed else kind
+        yield Node(name, kind, computed, name, name if weighted else "", products)
+
+
+def _products(op: Any, kind: str) -> int | None:
+    """Multiply-accumulates; a batch of any size counts as one picture."""
+    kernel, output = op.input(1).get_partial_shape(), op.output(0).get_partial_shape()
+    if kernel.is_dynamic or output.rank.is_dynamic or any(size.is_dynamic for size in output[1:]):
+        return None
+    sizes = [1 if output[0].is_dynamic else output[0].get_length()]
+    sizes += [size.get_length() for size in output[1:]]
+    return multiply_accumulates(list(kernel.to_shape()), sizes, -1 if kind == "MatMul" else 1)

@@ -8,7 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeferry.exporters.network import Network, Node
 from edgeferry.exporters.tflite_metadata import unpack
-from edgeferry.operations import WEIGHTED_KINDS, kind_of
+from edgeferry.operations import WEIGHTED_KINDS, kind_of, multiply_accumulates
 
 _TYPES = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")
@@ -18,7 +18,7 @@ _OPERATIONS = ("convolution", "depthwise", "MatMul")
 
 
 def tflite_network(model: bytes) -> Network:
-    """The operations of a float TFLite model, by the name of their first output.
+    """The operations of a TFLite model, by the name of their first output.
 
     Args:
         model: Its bytes.
@@ -38,9 +38,20 @@ def _nodes(tree: schema.ModelT) -> Iterator[Node]:
         computed.update(int(index) for index in op.outputs)
         kind = kind_of(_TYPES[tree.operatorCodes[op.opcodeIndex].builtinCode])
         output = names[op.outputs[0]]
-        path = _path([names[index] for index in inputs], output) if kind in WEIGHTED_KINDS else ""
+        weighted = kind in WEIGHTED_KINDS
+        path = _path([names[index] for index in inputs], output) if weighted else ""
+        fixed = weighted and inputs[1] not in computed
+        products = _products(graph, inputs[1], op.outputs[0]) if fixed else None
         kind = "Bias" if kind == "Add" and len(inputs) > len(read) else kind
-        yield Node(output, kind, read, output, path)
+        yield Node(output, kind, read, output, path, products)
+
+
+def _products(graph: schema.SubGraphT, kernel: int, output: int) -> int:
+    # Numbers of numpy would overflow.
+    kernel_shape, output_shape = (
+        list(map(int, graph.tensors[each].shape)) for each in (kernel, output)
+    )
+    return multiply_accumulates(kernel_shape, output_shape, -1)
 
 
 def _path(inputs: list[str], output: str) -> str:

@@ -15,6 +15,7 @@ from edgeferry.closing import Closing
 from edgeferry.contract import Contract
 from edgeferry.errors import EdgeferryError, EngineError, ImageError, UsageError
 from edgeferry.operations import WEIGHTED_KINDS
+from edgeferry.runtimes.layer_times import LayerTime
 from edgeferry.threads import physical_cores
 
 Execution = Literal["float32", "auto"]
@@ -123,6 +124,8 @@ class Runtime(Closing):
     """Whether ``infer`` may be called from several threads at once."""
     settings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """What can be set of the engine, and to what; the first value is the usual one."""
+    profiler: ClassVar[str] = ""
+    """What times its layers; empty where the engine has nothing that does."""
 
     def __init__(self, path: Path, contract: Contract, options: RuntimeOptions) -> None:
         self.path = path
@@ -159,8 +162,7 @@ class Runtime(Closing):
             ImageError: If the array is not of that dtype and shape.
             EngineError: If the engine fails, or is closed.
         """
-        if not self._is_open:
-            raise EngineError(f"{self.path.name} is not open in {self.name}")
+        self._check_open()
         self._check(images)
         with _mapped(f"{self.name} failed on {self.path.name}"):
             return self._infer(images)
@@ -177,10 +179,27 @@ class Runtime(Closing):
         Raises:
             EngineError: If it is not open.
         """
-        if not self._is_open:
-            raise EngineError(f"{self.path.name} is not open in {self.name}")
+        self._check_open()
         with _mapped(f"{self.name} cannot describe {self.path.name}"):
             return self._describe()
+
+    def profile(self, runs: int) -> tuple[LayerTime, ...]:
+        """Time each layer with the engine's own profiler, on a noisy picture.
+
+        Args:
+            runs: Inferences, after some that are not counted; 1 or more.
+
+        Returns:
+            The layers in the order in which they ran.
+
+        Raises:
+            EngineError: If the engine has no profiler, or it is not open.
+        """
+        self._check_open()
+        if not self.profiler:
+            raise EngineError(f"{self.name} tells no times of layers")
+        with _mapped(f"{self.name} cannot profile {self.path.name}"):
+            return self._profile_layers(self._noise(), runs)
 
     def __enter__(self) -> Self:
         return self.open()
@@ -197,6 +216,15 @@ class Runtime(Closing):
                     f"{self.name} knows no setting {name}={value}; "
                     f"it knows: {', '.join(known) or 'none'}"
                 )
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise EngineError(f"{self.path.name} is not open in {self.name}")
+
+    def _noise(self) -> NDArray[np.uint8]:
+        """A batch to run where the answer does not matter."""
+        batch, *sizes = self.contract.input.shape
+        return np.random.default_rng(0).integers(0, 256, (batch or 1, *sizes), np.uint8)
 
     def _check(self, images: NDArray[np.uint8]) -> None:
         batch, *sizes = self.contract.input.shape
@@ -219,6 +247,10 @@ class Runtime(Closing):
 
     @abstractmethod
     def _describe(self) -> Description: ...
+
+    def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
+        """What ``profile`` gives; for engines that name a ``profiler``."""
+        raise NotImplementedError
 
 
 class _mapped:

@@ -3,6 +3,7 @@
 import platform
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 
 from edgeferry.contract import INPUT_NAME
 from edgeferry.errors import UsageError
-from edgeferry.operations import kind_of, precision_of
+from edgeferry.operations import WEIGHTED_KINDS, kind_of, multiply_accumulates, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.runtimes.compiled import compiled_folder
+from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
 from edgeferry.telemetry import disable_telemetry
 
+_MICROSECOND = timedelta(microseconds=1)
 _ARM = ("aarch64", "arm64")
 _VIRTUAL_DEVICES = ("AUTO", "BATCH", "HETERO", "MULTI")
 
@@ -25,6 +28,7 @@ class OpenvinoRuntime(Runtime):
     name = "openvino"
     thread_safe = True
     settings: ClassVar = {"pinning": ("auto", "on", "off")}
+    profiler = "OpenVINO's performance counters (PERF_COUNT), layer by layer"
 
     def _open(self) -> None:
         disable_telemetry()
@@ -35,7 +39,7 @@ class OpenvinoRuntime(Runtime):
         if self.options.cache is not None:
             engine = f"{self.name} {ov.__version__}"
             core.set_property({"CACHE_DIR": compiled_folder(self.options.cache, self.path, engine)})
-        self._compiled = self._compile(core)
+        self._compiled = self._compile(core, self._settings())
         self._requests = threading.local()
         # The bindings' table of types is made on its first use; two threads that come at once
         # then may wait for each other for good (2026.4.1).
@@ -53,18 +57,18 @@ class OpenvinoRuntime(Runtime):
     def _close(self) -> None:
         del self._requests, self._compiled
 
-    def _compile(self, core: Any) -> Any:
+    def _compile(self, core: Any, settings: Mapping[str, Any]) -> Any:
         """Compile; int8 as float on ARM processors for which OpenVINO has no int8 kernels.
 
         Without dot products (Cortex-A53, Cortex-A72) it refuses some int8 convolutions outright
         (2026.4.1: "object is not initialized").
         """
         try:
-            return core.compile_model(self.path, self._device, self._settings())
+            return core.compile_model(self.path, self._device, settings)
         except RuntimeError:
             if platform.machine() not in _ARM:
                 raise
-            as_float = {**self._settings(), "LP_TRANSFORMS_MODE": False}
+            as_float = {**settings, "LP_TRANSFORMS_MODE": False}
             return core.compile_model(self.path, self._device, as_float)
 
     def _settings(self) -> dict[str, Any]:
@@ -95,24 +99,46 @@ class OpenvinoRuntime(Runtime):
             version=ov.__version__.split("-")[0],
             device=",".join(self._compiled.get_property("EXECUTION_DEVICES")),
             threads=int(self._compiled.get_property("INFERENCE_NUM_THREADS")) if on_cpu else 0,
-            operations=tuple(self._operations()),
+            operations=tuple(each for each, _, _ in self._executed(self._compiled)),
         )
 
-    def _operations(self) -> Iterator[Operation]:
+    def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
+        """Run a model of its own, since counting takes time and cannot be turned on later."""
+        import openvino as ov
+
+        compiled = self._compile(ov.Core(), {**self._settings(), "PERF_COUNT": True})
+        request = compiled.create_infer_request()
+        layers = list(self._executed(compiled))
+        inferences = []
+        for _ in range(WARM_UP + runs):
+            request.infer({INPUT_NAME: images}, share_inputs=True)
+            took = {each.node_name: each.real_time for each in request.profiling_info}
+            inferences.append([took[op.name] / _MICROSECOND for op, _, _ in layers])
+        times = medians(inferences[WARM_UP:])
+        return tuple(
+            LayerTime(
+                op.name, op.type, op.kind, op.precision, time, originals, _products(op.kind, node)
+            )
+            for (op, originals, node), time in zip(layers, times, strict=True)
+        )
+
+    def _executed(self, compiled: Any) -> Iterator[tuple[Operation, tuple[str, ...], Any]]:
+        """The layers of a compiled model, what they were made from, and their nodes."""
         import openvino as ov
 
         kinds = dict(_original_kinds(ov.Core().read_model(self.path)))
-        for node, facts in _executed(self._compiled.get_runtime_model()):
-            originals = facts["originalLayersNames"].split(",")
+        for node, facts in _executed(compiled.get_runtime_model()):
+            originals = tuple(filter(None, facts["originalLayersNames"].split(",")))
             found = [kinds[name] for name in originals if name in kinds]
             kind = _executed_kind(facts["layerType"], found)
-            yield Operation(
+            operation = Operation(
                 name=node.get_friendly_name(),
                 type=facts["layerType"],
                 kind=kind,
                 precision=_executed_precision(facts),
                 fused=_without_first(found, kind),
             )
+            yield operation, originals, node
 
 
 def _executed(graph: Any) -> Iterator[tuple[Any, dict[str, str]]]:
@@ -132,6 +158,18 @@ def _executed_precision(facts: Mapping[str, str]) -> str:
     """The kernel's type; the runtime precision beside it is f16 where only the weights are."""
     kernel = precision_of(facts["primitiveType"].rpartition("_")[2])
     return precision_of(facts["runtimePrecision"]) if kernel == "other" else kernel
+
+
+def _products(kind: str, node: Any) -> int | None:
+    """Multiply-accumulates of an executed layer; None where it has no weights or shapes vary."""
+    if kind not in WEIGHTED_KINDS or len(node.inputs()) < 2:
+        return None
+    kernel, output = node.input(1).get_partial_shape(), node.output(0).get_partial_shape()
+    is_constant = node.input_value(1).get_node().get_rt_info()["layerType"].astype(str) == "Const"
+    if not is_constant or kernel.is_dynamic or output.is_dynamic:
+        return None
+    channel_axis = -1 if kind == "MatMul" else 1
+    return multiply_accumulates(list(kernel.to_shape()), list(output.to_shape()), channel_axis)
 
 
 def _executed_kind(layer: str, found: list[str]) -> str:

@@ -16,6 +16,7 @@ from edgeferry.files import atomic_path
 from edgeferry.operations import CONVERSIONS, kind_of, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.runtimes.compiled import compiled_folder
+from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
 from edgeferry.telemetry import disable_telemetry
 
 _CPU = "CPUExecutionProvider"
@@ -28,6 +29,7 @@ class OrtRuntime(Runtime):
     name = "onnxruntime"
     thread_safe = True
     settings: ClassVar = {"spinning": ("on", "off")}
+    profiler = "ONNX Runtime's session profiler, node by node"
 
     def _open(self) -> None:
         cache, on_cpu = self.options.cache, self._providers() == [_CPU]
@@ -52,7 +54,15 @@ class OrtRuntime(Runtime):
             version=ort.__version__,
             device=self._session.get_providers()[0],
             threads=self._session.get_session_options().intra_op_num_threads,
-            operations=tuple(_operations(self._profile())),
+            operations=tuple(_operations(self._recorded(self._noise(), 1)[0])),
+        )
+
+    def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
+        inferences = self._recorded(images, WARM_UP + runs)[WARM_UP:]
+        times = medians([[event["dur"] for event in events] for events in inferences])
+        return tuple(
+            LayerTime(each.name, each.type, each.kind, each.precision, time)
+            for each, time in zip(_operations(inferences[0]), times, strict=True)
         )
 
     def _session_options(self) -> Any:
@@ -102,17 +112,21 @@ class OrtRuntime(Runtime):
             )
         return [wanted] if wanted == _CPU else [wanted, _CPU]
 
-    def _profile(self) -> list[dict[str, Any]]:
-        """Run one blank batch in a session of its own that records what it executes."""
-        batch, *sizes = self.contract.input.shape
+    def _recorded(self, images: NDArray[np.uint8], runs: int) -> list[list[dict[str, Any]]]:
+        """What is executed, by inference, in a session of its own that records it."""
         with tempfile.TemporaryDirectory() as folder:
             options = self._session_options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._new_session(options)
-            session.run(None, {INPUT_NAME: np.zeros((batch or 1, *sizes), np.uint8)})
+            for _ in range(runs):
+                session.run(None, {INPUT_NAME: images})
             events = json.loads(Path(session.end_profiling()).read_text())
-        return [event for event in events if event["cat"] == "Node" and "op_name" in event["args"]]
+        nodes = [each for each in events if each["cat"] == "Node" and "op_name" in each["args"]]
+        count, left = divmod(len(nodes), runs)
+        if left:
+            raise ValueError("the profiler left out some nodes")
+        return [nodes[at : at + count] for at in range(0, len(nodes), count)]
 
 
 def _operations(events: list[dict[str, Any]]) -> Iterator[Operation]:

@@ -15,6 +15,7 @@ from edgeferry.app.benchmark_options import BenchmarkOptions
 from edgeferry.app.device_benchmark import DeviceBenchmark
 from edgeferry.app.journal import Earlier, Journal
 from edgeferry.app.known_accuracy import read_accuracies
+from edgeferry.app.layer_profile import with_layer_names
 from edgeferry.app.results import Result, results_document
 from edgeferry.app.verdict import Verdict, judge
 from edgeferry.artifact import Artifact, find_artifacts
@@ -97,7 +98,7 @@ def benchmark(
         for settings in _settings(options):
             fleet.add(stack.enter_context(open_device(settings)))
         fleet.run(progress, journal)
-    report = fleet.report()
+    report = fleet.report(layer_names=True)
     if not report.results:
         raise fleet.error()
     return report
@@ -157,10 +158,16 @@ class _Fleet:
                         member.device.close()
                 self._save(journal, now=True)
 
-    def report(self) -> BenchmarkReport:
-        """What is known by now, and what an earlier run knew beside it."""
+    def report(self, layer_names: bool = False) -> BenchmarkReport:
+        """What is known by now, and what an earlier run knew beside it.
+
+        Args:
+            layer_names: Whether artifacts are read for the names of their layers, which would
+                disturb what is being measured.
+        """
         with self._lock:
-            results = [result for member in self._members for _, result in member.results()]
+            found = [known for member in self._members for known in member.results()]
+            results = [with_layer_names(*each) if layer_names else each[1] for each in found]
             if self._earlier is not None:
                 results += self._earlier.left_over(results, self._artifacts)
             devices = self._devices()
@@ -243,5 +250,7 @@ def _doubts(result: Result) -> Iterator[str]:
         yield f"{prefix}latencies were still moving after warming up"
     if not result.extra["resident"]:
         yield f"{prefix}memory did not hold these at once, so each round loaded them anew"
+    if (profile := result.extra.get("profile")) and profile["problem"]:
+        yield f"{prefix}layers were not timed: {profile['problem']}"
     for mark in result.extra["marks"]:
         yield f"{prefix}{mark['text']}"

@@ -35,6 +35,7 @@ class BenchmarkOptions:
         accuracy: What ``evaluate`` wrote, for the verdict.
         budget: What the verdict has to keep to.
         benchmark_model: TFLite's program for devices without Python.
+        profile: Whether each layer is timed too.
     """
 
     threads: int | None = None
@@ -48,6 +49,7 @@ class BenchmarkOptions:
     accuracy: Path | None = None
     budget: Budget = field(default_factory=Budget)
     benchmark_model: Path | None = None
+    profile: bool = False
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
@@ -60,8 +62,9 @@ class BenchmarkOptions:
     def plan(self) -> Plan:
         """How long each artifact has its turns."""
         if self.duration >= SUSTAINED:
-            return Plan(sustained=self.duration)
-        return Plan(seconds=self.duration, warm_up=max(2.0, self.duration))
+            return Plan(sustained=self.duration, profile=self.profile)
+        warm_up = max(2.0, self.duration)
+        return Plan(seconds=self.duration, warm_up=warm_up, profile=self.profile)
 
     def asked(self) -> dict[str, Any]:
         """What figures depend on; a run is continued with the same alone."""
@@ -73,6 +76,7 @@ class BenchmarkOptions:
             "settings": dict(self.settings),
             "duration": self.duration,
             "tune": self.tune,
+            "profile": self.profile,
             "benchmark_model": self.benchmark_model and sha256_of(self.benchmark_model),
         }
 

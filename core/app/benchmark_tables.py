@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgeferry.app.profile_tables import profile_tables
 from edgeferry.app.results import Result
 from edgeferry.app.tables import (
     ARTIFACT,
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 
 def benchmark_report(report: BenchmarkReport) -> list[RenderableType]:
-    """What ``benchmark`` shows: figures, rankings, and the verdicts in plain words."""
+    """What ``benchmark`` shows: figures, layers, rankings, and the verdicts in plain words."""
     return [
         latency_table(report.results),
+        *profile_tables(report.results),
         *map(verdict_table, report.verdicts),
         *(verdict.sentence for verdict in report.verdicts),
     ]

@@ -81,6 +81,9 @@ def benchmark(
     tune: Annotated[
         bool, typer.Option("--tune", help="Search for the fastest threads and engine settings.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Time each layer too, with the engine's profiler.")
+    ] = False,
     accuracy: Annotated[
         Path | None, typer.Option(help="What evaluate --json wrote, for the verdict.")
     ] = None,
@@ -127,6 +130,7 @@ def benchmark(
         accuracy=accuracy,
         budget=Budget(max_latency, max_memory, max_accuracy_drop),
         benchmark_model=benchmark_model,
+        profile=profile,
     )
     path = journal_path(json)
     earlier = read_earlier(path, options.asked()) if resume else None

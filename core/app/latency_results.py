@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from edgeferry.app.layer_profile import engine_profile
 from edgeferry.app.results import Result
 from edgeferry.app.statistics import latency, ratio_of_medians
 from edgeferry.artifact import Artifact
@@ -19,7 +20,7 @@ MINUTE = 60.0
 _HIDDEN = {"p50_ms", "p90_ms", "p99_ms", "ratio_to_fp32", "ratio_to_fp32_low"}
 _HIDDEN |= {"ratio_to_fp32_high", "load_ms", "first_ms", "throughput", "peak_rss_mb"}
 _HIDDEN_EXTRA = {"min_ms", "mean_ms", "end_to_end_p50_ms", "energy_mj", "timings_ns"}
-_HIDDEN_EXTRA |= {"end_to_end_ns", "warm_up", "readings"}
+_HIDDEN_EXTRA |= {"end_to_end_ns", "warm_up", "readings", "profile"}
 """What a machine that only emulates a device must not be taken to tell of it."""
 
 
@@ -117,6 +118,7 @@ class Measured:
             "readings": [_reading(each) for each in slices],
             "sustained": _sustained(self.sustained) if self.sustained else None,
             "tuned": self.tuned,
+            "profile": run.layers and engine_profile(run.layers),
         }
 
 

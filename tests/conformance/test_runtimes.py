@@ -20,13 +20,14 @@ EXECUTED = {"fp32": {"fp32"}, "fp16": {"fp32", "fp16"}, "int8": {"int8"}}
 
 
 class RuntimeConformance:
-    """Inherit, and give the fixtures ``runtime``, ``model_format`` and ``module``."""
+    """Inherit, and give ``runtime``, ``model_format``, ``module``, and whether it profiles."""
 
     runtime: ClassVar[str]
     model_format: ClassVar[str]
     module: ClassVar[str]
     keeps: ClassVar[bool] = False
     """Whether the engine compiles something that it can keep for the next start."""
+    profiles: ClassVar[bool] = True
 
     @pytest.fixture(autouse=True)
     def needs_the_engine(self):
@@ -112,13 +113,17 @@ class RuntimeConformance:
 
     def test_closed_is_closed(self, fp32, pictures):
         runtime = self.opened(fp32)
+
+        def profile():
+            return runtime.profile(1)
+
         with pytest.raises(EngineError, match="not open"):
             runtime.infer(pictures[:1])
         with runtime as entered:
             assert entered is runtime
             assert runtime.open() is runtime
         runtime.close()
-        for use in (lambda: runtime.infer(pictures[:1]), runtime.describe):
+        for use in (lambda: runtime.infer(pictures[:1]), runtime.describe, profile):
             with pytest.raises(EngineError, match="not open"):
                 use()
         runtime.open().infer(pictures[:1])
@@ -156,6 +161,23 @@ class RuntimeConformance:
         for kind in ("Conv", "Add"):
             found = {row["precision"] for row in rows if row["op"] == kind}
             assert found == {"int8"}, (kind, rows)
+
+    def test_every_layer_is_timed_or_the_engine_says_that_it_cannot(self, artifact, pictures):
+        with self.opened(artifact) as runtime:
+            if not self.profiles:
+                with pytest.raises(EngineError, match=f"{self.runtime} tells no times"):
+                    runtime.profile(2)
+                return
+            before = runtime.infer(pictures[:1])["probabilities"]
+            layers, executed = runtime.profile(2), runtime.describe().operations
+            np.testing.assert_array_equal(runtime.infer(pictures[:1])["probabilities"], before)
+        assert runtime.profiler
+        assert min(layer.microseconds for layer in layers) >= 0
+        assert sum(layer.microseconds for layer in layers if layer.kind == "Conv") > 0
+        for kind in ("Conv", "MatMul"):
+            timed = [layer.precision for layer in layers if layer.kind == kind]
+            assert timed == [each.precision for each in executed if each.kind == kind]
+            assert timed
 
     def test_eight_threads_share_a_predictor(self, artifact, pictures):
         with self.load(artifact) as predictor:
@@ -212,10 +234,12 @@ class TestLitert(RuntimeConformance):
 
 class TestTfliteRuntime(RuntimeConformance):
     runtime, model_format, module = "tflite-runtime", "tflite", "tflite_runtime"
+    profiles = False
 
 
 class TestTensorflow(RuntimeConformance):
     runtime, model_format, module = "tensorflow", "tflite", "tensorflow"
+    profiles = False
 
 
 class TestOnnxRuntime(RuntimeConformance):

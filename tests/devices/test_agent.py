@@ -54,6 +54,15 @@ def test_a_job_is_done_and_told_event_by_event(device, exported):
     assert (run["engine"], run["executed"], run["batch"]) == ("onnxruntime", "fp32", 1)
 
 
+def test_layers_are_timed_on_the_device(device, exported):
+    for model_format in ("tflite", "onnx", "openvino"):
+        trials = placed(device, exported, model_format)[:1]
+        events = events_of(device, Job(trials, replace(QUICK, rounds=1, profile=True)))
+        (run,) = (event.content["run"] for event in events if event.kind == "measured")
+        kinds = [layer["kind"] for layer in run["layers"]["layers"]]
+        assert kinds.count("Conv") == 7, model_format
+
+
 def test_openvino_finds_its_weights_beside_it(device, exported):
     kinds = [
         event.kind for event in events_of(device, Job(placed(device, exported, "openvino"), QUICK))

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 from device_ends.phone_program import FIRST_MS, LOAD_MS, PEAK_MB, write_program
@@ -26,13 +27,13 @@ def measured(phone, tmp_path):
     """Has artifacts of these names measured on a phone with four cores; gives the events."""
     phone.add_program("grep", "echo /sys/devices/system/cpu/online:0-3\n")
 
-    def measured(*names, program=None, heard=None, threads=None, **options):
+    def measured(*names, program=None, heard=None, threads=None, plan=QUICK, **options):
         program = program or write_program(tmp_path / "benchmark_model", TIMES)
         settings = DeviceSettings("rok", f"adb://{phone.serial}", benchmark_model=program)
         heard = [] if heard is None else heard
         with open_device(settings) as device, PhoneClient(device) as client:
             trials = [placed(device, tmp_path / name, threads) for name in names]
-            client.measure(Job(trials, QUICK, **options), heard.append)
+            client.measure(Job(trials, plan, **options), heard.append)
         return heard
 
     return measured
@@ -70,6 +71,14 @@ def test_the_run_is_told_as_the_program_tells_it(measured):
     run = Run.from_dict(content["run"])
     assert (run.engine, run.device, run.executed) == ("benchmark_model", "XNNPACK", "unknown")
     assert (run.load_ms, run.first_ms, run.peak_rss_mb) == (LOAD_MS, FIRST_MS, PEAK_MB)
+
+
+def test_that_layers_are_not_timed_there_is_told(measured):
+    events = measured("a.tflite", plan=replace(QUICK, profile=True))
+    (content,) = (event.content for event in events if event.kind == "measured")
+    layers = Run.from_dict(content["run"]).layers
+    assert layers.layers == ()
+    assert "benchmark_model" in layers.problem
 
 
 @pytest.mark.parametrize(("asked", "used"), [(None, 4), (3, 3)])

@@ -6,20 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from edgeferry.artifact import find_artifacts
 from edgeferry.devices import rounds
-from edgeferry.devices.measurement import Plan, Trial
+from edgeferry.devices.layer_timing import LayerTiming
+from edgeferry.devices.measurement import Plan, Run, Trial
 from edgeferry.devices.rounds import Instruments, fits, measure_group
 from edgeferry.devices.worker_process import WorkerInside, WorkerProcess
 from edgeferry.errors import EngineError, UsageError
+from edgeferry.runtimes.layer_times import LayerTime
 from edgeferry.runtimes.registry import choose_runtime
 
 QUICK = Plan(seconds=0.04, rounds=4, warm_up=0)
+NO_LAYERS = {"profiler": "", "runs": 1, "layers": [], "problem": ""}
 FORMATS = ("tflite", "onnx", "openvino")
 
 
@@ -150,6 +153,48 @@ def test_a_process_that_is_killed_is_a_failure_of_its_own(exported, workers, mon
     assert isinstance(failures[trials[1]], EngineError)
     assert "signal 9" in str(failures[trials[1]])
     assert all(state(each._process.pid) == "" for each in workers)
+
+
+@pytest.mark.parametrize("start", [WorkerProcess, WorkerInside])
+def test_layers_are_timed_where_that_is_asked_for(exported, start):
+    trial = trials_of(exported, "onnx")[0]
+    (plain,), _ = measured([trial], replace(QUICK, rounds=1), start)
+    assert plain.run.layers is None
+    (found,), _ = measured([trial], replace(QUICK, rounds=1, profile=True), start)
+    timing = found.run.layers
+    assert (timing.runs, timing.problem) == (10, "")
+    assert sum(layer.microseconds for layer in timing.layers) > 0
+    assert Run.from_dict(json.loads(json.dumps(asdict(found.run)))) == found.run
+
+
+def test_a_profiler_that_ends_the_process_costs_the_times_of_layers_alone(
+    exported, workers, monkeypatch
+):
+    genuine = WorkerProcess.ask
+
+    def ask(self, command):
+        if command["do"] == "profile":
+            os.kill(self._process.pid, signal.SIGILL)
+        return genuine(self, command)
+
+    monkeypatch.setattr(WorkerProcess, "ask", ask)
+    plan = replace(QUICK, rounds=1, profile=True)
+    (found,), failures = measured(trials_of(exported, "onnx")[:1], plan, workers.start)
+    assert not failures
+    assert found.rounds[0]
+    assert found.run.layers.layers == ()
+    assert "signal 4" in found.run.layers.problem
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"microseconds": -1.0}, {"microseconds": "1"}, {"originals": [1]}, {"name": None}],
+)
+def test_times_of_layers_that_are_none_are_refused(wrong):
+    layer = asdict(LayerTime("a", "Conv", "Conv", "fp32", 1.0))
+    assert LayerTiming.from_dict({**NO_LAYERS, "layers": [layer]}).layers[0].name == "a"
+    with pytest.raises(ValueError, match=r"no (time|text|number)"):
+        LayerTiming.from_dict({**NO_LAYERS, "layers": [{**layer, **wrong}]})
 
 
 def test_an_error_leaves_no_process_behind(exported, workers):

@@ -1,0 +1,34 @@
+"""The operations of an artifact's file, of any format and precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeferry.exporters.network import Network
+
+
+def artifact_network(path: Path, format: str) -> Network:
+    """Read an artifact's file as a network, with the multiply-accumulates of its layers.
+
+    Args:
+        path: The file.
+        format: Its format.
+
+    Raises:
+        ImportError: If the package that reads the format is not installed.
+    """
+    if format == "onnx":
+        import onnx
+
+        from edgeferry.exporters.onnx_network import onnx_network
+
+        return onnx_network(onnx.shape_inference.infer_shapes(onnx.load(path)))
+    if format == "openvino":
+        import openvino
+
+        from edgeferry.exporters.openvino_network import openvino_network
+
+        return openvino_network(openvino.Core().read_model(path))
+    from edgeferry.exporters.tflite_network import tflite_network
+
+    return tflite_network(path.read_bytes())
