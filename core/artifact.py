@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import get_args
-from xml.etree import ElementTree
 
 from edgeferry.contract import Contract, Format, Precision
 from edgeferry.errors import ArtifactError, ContractError
@@ -202,6 +201,8 @@ class _IrReader:
 
 
 def _read_openvino(path: Path) -> str | None:
+    from xml.etree import ElementTree
+
     reader = _IrReader()
     parser = ElementTree.XMLParser(target=reader)
     try:

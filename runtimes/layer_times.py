@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+
+import numpy as np
 
 WARM_UP = 3
 """Inferences before those whose layers are timed."""
@@ -43,4 +44,4 @@ def medians(inferences: Sequence[Sequence[float]]) -> list[float]:
     """
     if len({len(each) for each in inferences}) != 1 or not inferences[0]:
         raise ValueError("the profiler told other layers from one inference to the next")
-    return [median(times) for times in zip(*inferences, strict=True)]
+    return [float(each) for each in np.median(np.asarray(inferences), axis=0)]

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from edgeferry.errors import EngineError
 from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
-from edgeferry.runtimes.litert_profiler import ProfiledModel
 from edgeferry.runtimes.tflite_base import TfliteRuntime
 from edgeferry.runtimes.tflite_graph import ExecutedGraph
-from edgeferry.runtimes.tflite_layers import layer_times
 
 
 class LitertRuntime(TfliteRuntime):
@@ -28,6 +26,9 @@ class LitertRuntime(TfliteRuntime):
 
     def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
         import ai_edge_litert
+
+        from edgeferry.runtimes.litert_profiler import ProfiledModel
+        from edgeferry.runtimes.tflite_layers import layer_times
 
         if self.options.device is not None:
             raise EngineError(f"LiteRT tells no times inside {self.options.device}")

@@ -180,10 +180,10 @@ def _latency(old: Data, new: Data) -> Ratio | None:
     if not old.get("p50_ms") or not new.get("p50_ms"):
         return None
     value = new["p50_ms"] / old["p50_ms"]
-    timings = new.get("timings_ns"), old.get("timings_ns")
-    if not all(timings):
+    own, other = new.get("timings_ns"), old.get("timings_ns")
+    if not own or not other:
         return Ratio(value, float("nan"), float("nan"))
-    raw = ratio_of_medians(*timings, paired=False)
+    raw = ratio_of_medians(own, other, paired=False)
     return Ratio(value, value * raw.low / raw.value, value * raw.high / raw.value)
 
 
@@ -250,7 +250,9 @@ def _unequal(change: Change) -> bool:
 
 def _result(data: Data) -> Result:
     """The common keys, and what tells rows of one artifact apart."""
-    common = {each.name: data.get(each.name) for each in fields(Result) if each.name != "extra"}
+    common: dict[str, Any] = {
+        each.name: data.get(each.name) for each in fields(Result) if each.name != "extra"
+    }
     own = {name: data.get(name) for name in ("device", "threads", "execution")}
     return Result(**common, extra=own)
 
