@@ -35,6 +35,7 @@ class RuntimeOptions:
             library, an OpenVINO device. None is the CPU.
         settings: Settings of the engine's own; each engine lists what it knows in
             ``Runtime.settings``.
+        streams: Inferences side by side, each with its threads, where threads share an engine.
         cache: Folder where the engine keeps what it compiled, for a faster next start; None
             keeps nothing. TFLite's interpreters compile nothing that they could keep.
     """
@@ -43,6 +44,7 @@ class RuntimeOptions:
     execution: Execution = "float32"
     device: str | None = None
     settings: Settings = ()
+    streams: int = 1
     cache: Path | None = None
 
     def thread_count(self) -> int:

@@ -74,7 +74,9 @@ class OpenvinoRuntime(Runtime):
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if self._device == "CPU":
-            settings |= {"INFERENCE_NUM_THREADS": self.options.thread_count(), "NUM_STREAMS": 1}
+            streams = self.options.streams
+            threads = streams * self.options.thread_count()
+            settings |= {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
         if (pinning := self._setting("pinning")) != "auto":
             settings["ENABLE_CPU_PINNING"] = pinning == "on"
         if self.options.execution == "float32":

@@ -60,7 +60,9 @@ def load(
         raise UsageError(f"threads must be 1 or more, not {threads}")
     engine = RUNTIMES.load(choose_runtime(artifact.format, runtime))
     pairs = tuple((settings or {}).items())
-    options = RuntimeOptions(threads, execution, device, pairs, Path(cache) if cache else None)
+    options = RuntimeOptions(
+        threads, execution, device, pairs, cache=Path(cache) if cache else None
+    )
     return Predictor(engine(artifact.path, contract, options).open())
 
 

@@ -15,7 +15,7 @@ from edgeferry.app.accuracy import Probabilities
 from edgeferry.app.subjects import Subject
 from edgeferry.closing import Closing
 from edgeferry.devices.machine import available_memory
-from edgeferry.runtimes.base import Runtime, RuntimeOptions
+from edgeferry.runtimes.base import RuntimeOptions
 from edgeferry.runtimes.predictor import Predictor
 from edgeferry.runtimes.registry import RUNTIMES
 from edgeferry.threads import physical_cores
@@ -52,24 +52,28 @@ def fastest_jobs(subject: Subject, options: RuntimeOptions) -> int:
 
 
 class EnginePool(Closing):
-    """Engines of one artifact; each takes one batch at a time, from any thread.
+    """Engines of one artifact, from any thread; one that threads may share is opened once.
 
     Args:
         subject: The artifact, or a trained model.
         runtime: Name of the engine.
         options: How to run it; where threads are left open, the cores are shared out.
-        jobs: Number of engines.
+        jobs: Number of batches at a time.
     """
 
     def __init__(self, subject: Subject, runtime: str, options: RuntimeOptions, jobs: int) -> None:
         engine = RUNTIMES.load(runtime)
+        shared = engine.thread_safe
         if jobs > 1:
-            options = _side_by_side(engine, options, jobs)
+            threads = options.threads or max(1, physical_cores() // jobs)
+            options = replace(options, threads=threads, streams=jobs if shared else 1)
         self._free: SimpleQueue[Predictor] = SimpleQueue()
         with ExitStack() as opened:
-            for _ in range(jobs):
+            for _ in range(1 if shared else jobs):
                 predictor = Predictor(engine(subject.path, subject.contract, options).open())
-                self._free.put(opened.enter_context(predictor))
+                opened.enter_context(predictor)
+                for _ in range(jobs if shared else 1):
+                    self._free.put(predictor)
             self._opened = opened.pop_all()
 
     def predict_proba(self, images: NDArray[np.uint8]) -> Probabilities:
@@ -106,12 +110,3 @@ def in_order(work: Callable[[Item], Made], items: Iterable[Item], workers: int) 
         finally:
             for future in pending:
                 future.cancel()
-
-
-def _side_by_side(engine: type[Runtime], options: RuntimeOptions, jobs: int) -> RuntimeOptions:
-    threads = options.threads or max(1, physical_cores() // jobs)
-    settings = options.settings
-    if "pinning" in engine.settings:
-        # OpenVINO pins the threads of each engine to the same first cores.
-        settings = (("pinning", "off"), *settings)
-    return replace(options, threads=threads, settings=settings)

@@ -24,10 +24,9 @@ from edgeferry.pictures import labeled_pictures
 from edgeferry.progress import Progress, silent
 from edgeferry.runtimes.base import RuntimeOptions
 from edgeferry.runtimes.registry import choose_runtime
-from edgeferry.threads import physical_cores
 
-FREE_BATCH = 16
-"""Pictures per inference where the artifact takes any number."""
+_CHUNK = 8
+"""Pictures that are decoded, answered and counted together, about."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +135,10 @@ class Judge:
                 found = engines.predict_proba(np.stack(images)) if images else None
                 return chunk.stop, positions, found
 
-            chunks = self._chunks(spec.batch or FREE_BATCH)
-            workers = max(jobs, physical_cores()) + 1
-            for done, positions, found in in_order(answer, chunks, workers):
+            # Each thread decodes and then waits for its engine: one more would only take
+            # the processor away from an engine at work.
+            chunks = self._chunks(_chunk_size(spec.batch))
+            for done, positions, found in in_order(answer, chunks, max(2, jobs)):
                 self.progress(f"evaluating {subject.path.name}", done, len(self.pictures))
                 if found is not None:
                     yield positions, found
@@ -205,3 +205,8 @@ class Judge:
                 **(changes.data(self.contract) if changes else none),
             },
         )
+
+
+def _chunk_size(batch: int | None) -> int:
+    """Whole batches; one where the artifact takes any number."""
+    return batch * max(1, _CHUNK // batch) if batch else _CHUNK

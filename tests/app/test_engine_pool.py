@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -40,7 +39,6 @@ def engines(monkeypatch):
 
     class Twin(Runtime):
         name = "twin"
-        settings: ClassVar = {"pinning": ("auto", "on", "off")}
 
         def _open(self):
             opened.append(self)
@@ -87,7 +85,7 @@ def test_progress_counts_every_picture_in_order(tmp_path, pictures, matrix, writ
     evaluate(
         [path], EvaluationOptions(pictures, jobs=2), lambda step, done, total: told.append(done)
     )
-    assert told == list(range(1, 21))
+    assert told == [8, 16, 20]
 
 
 def test_engines_answer_side_by_side_and_are_closed(subject, engines):
@@ -99,15 +97,25 @@ def test_engines_answer_side_by_side_and_are_closed(subject, engines):
     assert engines == []
 
 
-def test_engines_share_out_the_cores_and_are_not_pinned_to_the_same(subject, engines, machine):
+def test_an_engine_that_threads_may_share_is_opened_once(subject, engines, machine):
+    machine(cores=4)
+    engine_pool.RUNTIMES.load("twin").thread_safe = True
+    images = [np.full((1, 8, 8, 3), value, np.uint8) for value in range(1, 7)]
+    with EnginePool(subject, "twin", RuntimeOptions(), 2) as pool:
+        (engine,) = engines
+        assert engine.options.streams == 2
+        assert engine.options.thread_count() == 2
+        found = list(in_order(pool.predict_proba, images, 2))
+    assert [float(each[0, 0]) for each in found] == [1, 2, 3, 4, 5, 6]
+    assert engines == []
+
+
+def test_engines_share_out_the_cores(subject, engines, machine):
     machine(cores=8)
     with EnginePool(subject, "twin", RuntimeOptions(), 4):
         assert {each.options.thread_count() for each in engines} == {2}
-        assert {each._setting("pinning") for each in engines} == {"off"}
-    told = RuntimeOptions(threads=1, settings=(("pinning", "on"),))
-    with EnginePool(subject, "twin", told, 4):
+    with EnginePool(subject, "twin", RuntimeOptions(threads=1), 4):
         assert {each.options.thread_count() for each in engines} == {1}
-        assert {each._setting("pinning") for each in engines} == {"on"}
     with EnginePool(subject, "twin", RuntimeOptions(), 1):
         assert {each.options for each in engines} == {RuntimeOptions()}
 
