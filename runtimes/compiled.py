@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 
 from edgeferry.artifact import artifact_files
@@ -27,6 +26,8 @@ def compiled_folder(cache: Path, artifact: Path, engine: str, root: Path = Path(
     Raises:
         UsageError: If it cannot be made.
     """
+    from hashlib import sha256
+
     facts = "\n".join([engine, *_stamps(artifact), *_processor(root)])
     folder = cache / sha256(facts.encode()).hexdigest()[:32]
     try:

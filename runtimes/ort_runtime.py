@@ -1,7 +1,6 @@
 """ONNX files in ONNX Runtime."""
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -114,6 +113,8 @@ class OrtRuntime(Runtime):
 
     def _recorded(self, images: NDArray[np.uint8], runs: int) -> list[list[dict[str, Any]]]:
         """What is executed, by inference, in a session of its own that records it."""
+        import tempfile
+
         with tempfile.TemporaryDirectory() as folder:
             options = self._session_options()
             options.enable_profiling = True
