@@ -1,7 +1,8 @@
-"""How much memory calibration takes, for 32 and for 512 pictures, in each format.
+"""What calibration takes for 32, 128 and 512 pictures in each format: memory, and time.
 
 Each figure comes from a fresh process that finds the ranges of all activations the way ``export``
-does: its peak since the first picture, minus what it held right before it (Linux only).
+does: its peak since the first picture, minus what it held right before it (Linux only), and the
+time since the first picture for each of them.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import ctypes
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +27,14 @@ from edgeferry.exporters.registry import EXPORTERS
 from edgeferry.exporters.statistics import Calibration
 
 FORMATS = ("tflite", "onnx", "openvino")
-COUNTS = (32, 512)
+COUNTS = (32, 128, 512)
 
 
 class WatchedPictures(StoredPictures):
     """Calibration pictures that note what the process holds before it is given the first."""
 
     before = 0.0
+    started = 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Each picture, uint8 ``[1, height, width, channels]``."""
@@ -39,11 +42,13 @@ class WatchedPictures(StoredPictures):
         ctypes.CDLL(None).malloc_trim(0)
         self.before = memory_mb("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again from here
+        self.started = time.perf_counter()
         yield from super().__iter__()
 
-    def added_mb(self) -> float:
-        """The peak since then, above that."""
-        return memory_mb("VmHWM") - self.before
+    def taken(self) -> str:
+        """The peak since then, above that, in MB; and milliseconds for each picture."""
+        milliseconds = 1000 * (time.perf_counter() - self.started) / len(self)
+        return f"{memory_mb('VmHWM') - self.before} {milliseconds}"
 
 
 def memory_mb(field: str) -> float:
@@ -53,13 +58,13 @@ def memory_mb(field: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def calibrate(model_format: str, method: str, folder: Path, pictures: Path) -> float:
-    """Find ranges in this process; give what that added at its peak, MB."""
+def calibrate(model_format: str, method: str, folder: Path, pictures: Path) -> str:
+    """Find ranges in this process; tell what that took."""
     watched = WatchedPictures(pictures)
     exporter = EXPORTERS.load(model_format)(PreparedSource.load(folder / "prepared.json"))
     calibration = Calibration(watched, sha256="0" * 64)
     exporter.ranges(exporter.prepare(), replace(INT8, method=method), calibration)
-    return watched.added_mb()
+    return watched.taken()
 
 
 def main() -> None:
@@ -76,15 +81,17 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         stores = prepare(options, Path(folder), COUNTS)
-        heads = "".join(f"{count:>10}" for count in COUNTS)
-        print(f"{'MB':22}{heads}{f'{COUNTS[-1]}/{COUNTS[0]}':>10}")
+        heads = "".join(f" {count} |" for count in COUNTS)
+        print(f"| pictures | |{heads} {COUNTS[-1]} over {COUNTS[0]} |")
+        print("|---|---|" + "---|" * (len(COUNTS) + 1))
         for model_format in options.formats:
             for method in options.method:
                 cells = [(model_format, method, folder, str(stores[count])) for count in COUNTS]
-                row = [in_process(__file__, cell) for cell in cells]
-                shown = "".join(f"{value:10.0f}" for value in row)
-                name = f"{model_format} {method}"
-                print(f"{name:22}{shown}{row[-1] / row[0]:10.2f}", flush=True)
+                found = [in_process(__file__, cell) for cell in cells]
+                for unit, row in zip(("MB", "ms a picture"), zip(*found, strict=True), strict=True):
+                    shown = "".join(f" {value:.0f} |" for value in row)
+                    ratio = f" {row[-1] / row[0]:.2f} |"
+                    print(f"| {model_format}, {method} | {unit} |{shown}{ratio}", flush=True)
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -124,13 +131,14 @@ def prepare(options: argparse.Namespace, folder: Path, counts: tuple[int, ...]) 
     return stores
 
 
-def in_process(script: str, cell: tuple[str, ...]) -> float:
-    """The number that a script prints for one cell, in a process of its own."""
+def in_process(script: str, cell: tuple[str, ...]) -> tuple[float, float]:
+    """What a script tells of one cell, in a process of its own: MB, and ms for each picture."""
     command = [sys.executable, script, "--cell", *cell]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(cell[:2])} failed:\n{done.stderr}")
-    return float(done.stdout.splitlines()[-1])
+    memory, milliseconds = map(float, done.stdout.splitlines()[-1].split())
+    return memory, milliseconds
 
 
 def _random_resnet50(folder: Path) -> Path:

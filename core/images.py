@@ -41,7 +41,7 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _LYING = (5, 6, 7, 8)
 """EXIF orientations that change width and height."""
 _LEFT_TO_RESIZE = 1.4
-"""Sizes needed that a JPEG decoder has to leave: docs/decisions/0013-scaled-decoding.md."""
+"""Sizes needed that a JPEG decoder has to leave: docs/decisions/0011-scaled-decoding.md."""
 _WARNING_FILTERS = Lock()
 
 
