@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = "str | Path | bytes | Image.Image | NDArray[np.uint8]"
 """A file, the bytes of one, a PIL image, or an array ``[H, W]`` or ``[H, W, 1 | 3 | 4]``."""
 Color = Literal["rgb", "bgr"]
+UNNAMED = "the picture"
+"""What errors call a picture that is no file."""
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -210,7 +212,7 @@ def _padded(image: Image.Image, size: tuple[int, int], resample: Image.Resamplin
 
 
 def _name(picture: ImageLike) -> str:
-    return str(picture) if isinstance(picture, str | Path) else "the picture"
+    return str(picture) if isinstance(picture, str | Path) else UNNAMED
 
 
 def _reason(error: Exception) -> str:
