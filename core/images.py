@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = "str | Path | bytes | Image.Image | NDArray[np.uint8]"
 """A file, the bytes of one, a PIL image, or an array ``[H, W]`` or ``[H, W, 1 | 3 | 4]``."""
 Color = Literal["rgb", "bgr"]
+UNNAMED = "the picture"
+"""What errors call a picture that is no file."""
 
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _UPRIGHT = {
@@ -193,7 +195,7 @@ def _with_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _name(picture: ImageLike) -> str:
-    return str(picture) if isinstance(picture, str | Path) else "the picture"
+    return str(picture) if isinstance(picture, str | Path) else UNNAMED
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edgeferry.app.cli_options import Debug, Json
+from edgeferry.app.cli_options import Debug, Json, Scheduler
 
 
 def debug(
@@ -18,6 +18,7 @@ def debug(
         Path | None,
         typer.Option(metavar="FILE", help="Draw the error along the depth: .svg, .png or .pdf."),
     ] = None,
+    scheduler: Scheduler = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
@@ -30,7 +31,7 @@ def debug(
     if picture is not None:
         check_picture(picture)
     with session(json, debug) as progress:
-        report = run_debug(artifact, reference, images, count, seed, progress)
+        report = run_debug(artifact, reference, images, count, seed, progress, scheduler)
         if picture is not None:
             draw_depth(report, picture)
     deliver(report.document(), json, [layers_table(report)], report.warnings)

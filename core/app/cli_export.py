@@ -8,6 +8,7 @@ import typer
 from edgeferry.app.cli_options import (
     Debug,
     Json,
+    Scheduler,
     one_of,
     one_of_or_none,
     read_batch,
@@ -81,6 +82,7 @@ def export(
         int | None, typer.Option(min=1, help="Exporters side by side; what the machine bears.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what OUT holds.")] = False,
+    scheduler: Scheduler = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
@@ -116,6 +118,7 @@ def export(
         seed=seed,
         jobs=jobs,
         force=force,
+        scheduler=scheduler,
     )
     with session(json, debug) as progress:
         report = run_export(model, output, options, progress, warn)

@@ -12,6 +12,7 @@ from edgeferry.app.cli_options import (
     EngineSettings,
     Json,
     RuntimeName,
+    Scheduler,
     Threads,
     one_of,
 )
@@ -46,6 +47,7 @@ def evaluate(
     ] = None,
     execution: Execution = "float32",
     engine_device: EngineDevice = None,
+    scheduler: Scheduler = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
@@ -58,7 +60,7 @@ def evaluate(
     from edgeferry.runtimes.base import RuntimeOptions
 
     engine = RuntimeOptions(threads, one_of("execution", execution, EXECUTIONS), engine_device)
-    options = EvaluationOptions(images, reference, labels, runtime, engine, jobs)
+    options = EvaluationOptions(images, reference, labels, runtime, engine, jobs, scheduler)
     with session(json, debug) as progress:
         report = run_evaluation(artifacts, options, progress)
     tables = [accuracy_table(report.results), *change_tables(report.results)]

@@ -36,6 +36,14 @@ Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is standard output."),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Work on the Dask cluster of this scheduler: tcp://host:8786. This machine.",
+    ),
+]
 RuntimeName = Annotated[
     str | None, typer.Option("--runtime", metavar="NAME", help="Engine; the best one installed.")
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeferry.app.accuracy_control import ControlTools
+from edgeferry.app.crew import Crew
 from edgeferry.app.judge import EvaluationOptions, Judge
 from edgeferry.app.results import Result
 from edgeferry.app.subjects import artifact_subject
@@ -23,6 +24,7 @@ def control_tools(
     make: Callable[[Recipe, Path], float],
     folder: Path,
     progress: Progress,
+    crew: Crew,
 ) -> ControlTools:
     """The tools for one artifact.
 
@@ -33,11 +35,12 @@ def control_tools(
         make: Writes an artifact by a recipe; gives seconds.
         folder: For what is written on the way.
         progress: Told how far each step is.
+        crew: Who judges.
     """
     twin = open_artifact(reference)
     subject = artifact_subject(twin)
     # Other formats may be judged at the same time: one engine each is enough.
-    judge = Judge(subject.contract, EvaluationOptions(images, jobs=1), folder, progress)
+    judge = Judge(subject.contract, EvaluationOptions(images, jobs=1), folder, progress, crew)
     measured = judge.judge(subject, None, keep=True)
 
     def compared(path: Path) -> Result:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.crew import Crew, open_crew
 from edgeferry.app.layer_errors import LayerError, layer_errors, ranked
+from edgeferry.app.layer_sums import TwinFiles
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import Artifact, open_artifact, require_contract
 from edgeferry.errors import UsageError
@@ -55,6 +58,7 @@ def debug(
     count: int = 32,
     seed: int = 0,
     progress: Progress = silent,
+    scheduler: str | None = None,
 ) -> DebugReport:
     """Compare the layers of an int8 artifact with those of its float twin.
 
@@ -65,19 +69,24 @@ def debug(
         count: Largest number of pictures.
         seed: For the sample.
         progress: Told how far it is.
+        scheduler: Address of a Dask scheduler whose workers run the two; None runs them here.
 
     Raises:
-        EdgeferryError: If the two do not belong together, or the pictures are not usable.
+        EdgeferryError: If the two do not belong together, the pictures are not usable, or the
+            cluster cannot be reached.
     """
     from edgeferry.calibration.store import write_calibration
 
     int8, twin = open_artifact(artifact), open_artifact(reference)
     check_twins(int8, twin)
     spec = require_contract(int8).input
-    with tempfile.TemporaryDirectory(prefix="edgeferry-") as folder:
+    with (
+        nullcontext() if scheduler is None else open_crew(scheduler) as crew,
+        tempfile.TemporaryDirectory(prefix="edgeferry-") as folder,
+    ):
         stored = write_calibration(images, spec, count, seed, Path(folder) / "x.npy", progress)
         pictures = batches_of(stored, spec)
-        layers = compare(int8, twin, pictures, progress)
+        layers = compare(int8, twin, pictures, progress, crew)
     warnings = [f"skipped: {problem}" for problem in stored.skipped]
     return DebugReport(int8, twin, tuple(layers), stored.images, tuple(warnings))
 
@@ -87,6 +96,7 @@ def compare(
     twin: Artifact,
     pictures: Calibration,
     progress: Progress = silent,
+    crew: Crew | None = None,
 ) -> list[LayerError]:
     """The layers of two artifacts that belong together, the one that adds most error first.
 
@@ -95,18 +105,17 @@ def compare(
         twin: Its float twin.
         pictures: In batches as they take them.
         progress: Told after each batch.
+        crew: Who runs them; None runs them here, one batch after another.
 
     Raises:
         UsageError: If they have no layer in common.
     """
     from edgeferry.exporters.base import EQUALIZATION
-    from edgeferry.exporters.quantized_reader import open_float, open_quantized
 
     made = require_contract(int8).quantization
     rescaled = made is not None and EQUALIZATION in made.repairs
-    float_model = open_float(twin.path, twin.format)
-    quantized = open_quantized(int8.path, int8.format, float_model.network)
-    return ranked(layer_errors(float_model, quantized, pictures, progress, rescaled))
+    files = TwinFiles(int8.path, twin.path, int8.format)
+    return ranked(layer_errors(files, pictures, progress, rescaled, crew))
 
 
 def check_twins(int8: Artifact, twin: Artifact) -> None:

@@ -29,7 +29,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def fastest_jobs(subject: Subject, options: RuntimeOptions) -> int:
+def fastest_jobs(subject: Subject, options: RuntimeOptions, cores: int | None = None) -> int:
     """How many engines side by side give most pictures in a second.
 
     One for each core, with one thread each: no thread waits for another. Measured on two cores,
@@ -38,13 +38,14 @@ def fastest_jobs(subject: Subject, options: RuntimeOptions) -> int:
     Args:
         subject: What they shall run; a trained model is run by one.
         options: Threads and device, where they are given.
+        cores: How many may be used; None is all.
 
     Returns:
         As many as there are cores for, and as fit in half of the free memory; 4 at most.
     """
     if subject.format == "keras" or options.device is not None:
         return 1
-    wanted = min(_MOST, physical_cores() // (options.threads or 1))
+    wanted = min(_MOST, (cores or physical_cores()) // (options.threads or 1))
     free = available_memory()
     if free is not None and subject.size_bytes:
         wanted = min(wanted, free // 2 // (_HELD * subject.size_bytes))
@@ -59,14 +60,29 @@ class EnginePool(Closing):
         runtime: Name of the engine.
         options: How to run it; where threads are left open, the cores are shared out.
         jobs: Number of batches at a time.
+        cores: How many to share out; None is all. Given, others may be at work on the rest.
+
+    Attributes:
+        spec: What the engines take.
     """
 
-    def __init__(self, subject: Subject, runtime: str, options: RuntimeOptions, jobs: int) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        runtime: str,
+        options: RuntimeOptions,
+        jobs: int,
+        cores: int | None = None,
+    ) -> None:
+        self.spec = subject.contract.input
         engine = RUNTIMES.load(runtime)
         shared = engine.thread_safe
-        if jobs > 1:
-            threads = options.threads or max(1, physical_cores() // jobs)
+        if jobs > 1 or cores is not None:
+            threads = options.threads or max(1, (cores or physical_cores()) // jobs)
             options = replace(options, threads=threads, streams=jobs if shared else 1)
+        if cores is not None and "pinning" in engine.settings:
+            # OpenVINO pins the threads of each process to the same first cores.
+            options = replace(options, settings=(("pinning", "off"), *options.settings))
         self._free: SimpleQueue[Predictor] = SimpleQueue()
         with ExitStack() as opened:
             for _ in range(1 if shared else jobs):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.crew import open_crew
 from edgeferry.app.judge import EvaluationOptions, Judge
 from edgeferry.app.results import Result, results_document
 from edgeferry.app.subjects import Subject, artifact_subject, given_reference, reference_for
@@ -56,15 +57,18 @@ def evaluate(
         progress: Told each picture.
 
     Raises:
-        EdgeferryError: If an artifact is damaged, the pictures or labels are not usable, or
-            no artifact can be judged.
+        EdgeferryError: If an artifact is damaged, the pictures or labels are not usable, the
+            cluster cannot be reached, or no artifact can be judged.
     """
     artifacts = [artifact_subject(artifact) for artifact in find_artifacts(paths)]
     given = given_reference(options.reference, artifacts)
     subjects = artifacts if given is None or given in artifacts else [given, *artifacts]
     references = {each.path: reference_for(each, artifacts, given) for each in subjects}
-    with tempfile.TemporaryDirectory(prefix="edgeferry-") as folder:
-        judge = Judge(artifacts[-1].contract, options, Path(folder), progress)
+    with (
+        open_crew(options.scheduler, options.jobs) as crew,
+        tempfile.TemporaryDirectory(prefix="edgeferry-") as folder,
+    ):
+        judge = Judge(artifacts[-1].contract, options, Path(folder), progress, crew)
         return _judge_all(judge, subjects, references)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeferry.app.calibration_notes import about_movement, about_pictures
+from edgeferry.app.crew import Crew, open_crew
 from edgeferry.app.export_checks import check_options
 from edgeferry.app.export_options import ExportedArtifact, ExportOptions, ExportReport
 from edgeferry.app.format_export import FormatOutcome, FormatPlan, export_format
@@ -72,10 +73,12 @@ def export(
         options = replace(options, preprocessing=options.preprocessing or known)
     check_options(options)
     with (
+        open_crew(options.scheduler) as crew,
         staged_folder(output, options.force) as staging,
-        tempfile.TemporaryDirectory(prefix="edgeferry-") as work,
+        tempfile.TemporaryDirectory(prefix="edgeferry-") as folder,
     ):
-        run = _Export(_readable(source, Path(work)), options, Path(work), progress, _Notes(tell))
+        work, notes = Path(folder), _Notes(tell)
+        run = _Export(_readable(source, work), options, work, progress, notes, crew)
         report = run.into(staging, output)
     return report
 
@@ -101,6 +104,7 @@ class _Export:
     work: Path
     progress: Progress
     notes: _Notes
+    crew: Crew
 
     def into(self, staging: Path, output: Path) -> ExportReport:
         """Fill the staging folder; report as of the output folder."""
@@ -131,7 +135,8 @@ class _Export:
             self.notes.add(about_pictures(calibration, validation, options))
             quality = self._source_quality(worker, prepared.contract, (calibration, validation))
         threads = max(1, round(physical_cores() / self._jobs()))
-        return FormatPlan(prepared, calibration, validation, options, staging, threads), quality
+        plan = FormatPlan(prepared, calibration, validation, options, staging, threads, self.crew)
+        return plan, quality
 
     def _jobs(self) -> int:
         return min(self.options.jobs or jobs_here(), len(self.options.formats))

@@ -67,6 +67,11 @@ def _check_control(options: ExportOptions) -> None:
     if options.validation is not None and not options.validation.exists():
         raise CalibrationError(f"there is no validation folder or file {options.validation}")
     if options.max_accuracy_drop is None:
+        if options.scheduler is not None:
+            raise UsageError(
+                "a cluster has nothing to do in this export: it judges what accuracy control tries",
+                "Add --max-accuracy-drop and --validation, or leave --scheduler out",
+            )
         return
     if not 0 <= options.max_accuracy_drop <= 100:
         raise UsageError(f"an accuracy drop of {options.max_accuracy_drop:g} points makes no sense")

@@ -36,6 +36,8 @@ class ExportOptions:
         seed: For sampling the calibration pictures.
         jobs: Exporters that run side by side; None is as many as cores and memory bear.
         force: Replace artifacts in an existing output folder.
+        scheduler: Address of a Dask scheduler whose workers judge what accuracy control tries;
+            None judges here.
     """
 
     calibration: Path | None = None
@@ -55,6 +57,7 @@ class ExportOptions:
     seed: int = 0
     jobs: int | None = None
     force: bool = False
+    scheduler: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeferry.app.accuracy_control import AccuracyControl, Attempt
 from edgeferry.app.control_tools import control_tools
+from edgeferry.app.crew import Crew
 from edgeferry.app.export_options import ControlReport, ExportOptions
 from edgeferry.errors import EdgeferryError
 from edgeferry.exporters.base import PreparedSource
@@ -33,6 +34,7 @@ class FormatPlan:
         options: What to export, and how.
         staging: Folder for the artifacts.
         threads: For each format's engine.
+        crew: Who judges what accuracy control tries.
     """
 
     prepared: PreparedSource
@@ -41,6 +43,7 @@ class FormatPlan:
     options: ExportOptions
     staging: Path
     threads: int
+    crew: Crew
 
 
 @dataclass
@@ -137,7 +140,13 @@ class _FormatExport:
             images, sample = self.plan.options.validation, self.plan.validation
             assert images is not None and sample is not None
             tools = control_tools(
-                images, sample, reference, self._make, Path(scratch), self.progress
+                images,
+                sample,
+                reference,
+                self._make,
+                Path(scratch),
+                self.progress,
+                self.plan.crew,
             )
             control = AccuracyControl(tools, best_method, limit)
             chosen = control.run(recipe)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgeferry.app.accuracy import Probabilities, Tally
 from edgeferry.app.answer_changes import AnswerChanges
 from edgeferry.app.answer_store import AnswerStore
-from edgeferry.app.engine_pool import EnginePool, fastest_jobs, in_order
+from edgeferry.app.answering import Engines, Picture, answer
+from edgeferry.app.crew import Crew, Threads
 from edgeferry.app.results import Result
 from edgeferry.app.subjects import Subject
-from edgeferry.contract import Contract, InputSpec
+from edgeferry.contract import Contract
 from edgeferry.errors import ImageError, LabelError
-from edgeferry.images import to_input
 from edgeferry.labels import check_labels, read_labels
 from edgeferry.pictures import labeled_pictures
 from edgeferry.progress import Progress, silent
@@ -40,8 +37,10 @@ class EvaluationOptions:
         labels: Labels file, where the artifacts carry none.
         runtime: Engine for the artifacts; None takes the first one installed.
         engine: How engines run; where threads are left open, engines share out the cores.
-        jobs: Engines of one artifact side by side; None is what is fastest here. A trained
-            model always has one.
+        jobs: Engines of one artifact side by side; None is what is fastest. A trained model
+            always has one.
+        scheduler: Address of a Dask scheduler whose workers answer, each with engines of its
+            own; None answers here.
     """
 
     images: Path
@@ -50,6 +49,7 @@ class EvaluationOptions:
     runtime: str | None = None
     engine: RuntimeOptions = field(default_factory=RuntimeOptions)
     jobs: int | None = None
+    scheduler: str | None = None
 
 
 @dataclass
@@ -64,6 +64,7 @@ class Judge:
         options: What to judge on, and how.
         folder: For the answers that are kept.
         progress: Told each batch.
+        crew: Who answers; None is the threads of this process.
         unreadable: What is wrong with pictures that are skipped, by position.
     """
 
@@ -71,6 +72,7 @@ class Judge:
     options: EvaluationOptions
     folder: Path
     progress: Progress = silent
+    crew: Crew | None = None
     unreadable: dict[int, str] = field(default_factory=dict)
     _answers: dict[Path, AnswerStore] = field(default_factory=dict)
 
@@ -124,44 +126,31 @@ class Judge:
     def _answered(
         self, subject: Subject, runtime: str
     ) -> Iterator[tuple[list[int], Probabilities]]:
-        """Positions and answers in the pictures' order; decoding runs ahead of the engines."""
-        options, spec = self.options.engine, subject.contract.input
-        jobs = 1 if subject.format == "keras" else self.options.jobs
-        jobs = jobs or fastest_jobs(subject, options)
-        with EnginePool(subject, runtime, options, jobs) as engines:
+        """Positions and answers in the pictures' order."""
+        crew = self.crew or Threads(self.options.jobs)
+        engines = Engines(subject, runtime, self.options.engine, self.options.jobs)
+        size, total = _chunk_size(subject.contract.input.batch), len(self.pictures)
+        chunks = (self._chunk(start, size, crew) for start in range(0, total, size))
+        for number, answers in enumerate(crew.map(answer, engines, chunks), 1):
+            self.unreadable |= answers.unreadable
+            self.progress(f"evaluating {subject.path.name}", min(number * size, total), total)
+            if answers.probabilities is not None:
+                yield answers.positions, answers.probabilities
 
-            def answer(chunk: range) -> tuple[int, list[int], Probabilities | None]:
-                positions, images = self._decoded(chunk, spec)
-                found = engines.predict_proba(np.stack(images)) if images else None
-                return chunk.stop, positions, found
+    def _chunk(self, start: int, size: int, crew: Crew) -> list[Picture]:
+        """Some pictures, without those that are known to be unreadable."""
+        positions = range(start, min(start + size, len(self.pictures)))
+        pictures = (self._picture(position, crew) for position in positions)
+        return [picture for picture in pictures if picture is not None]
 
-            # Each thread decodes and then waits for its engine: one more would only take
-            # the processor away from an engine at work.
-            chunks = self._chunks(_chunk_size(spec.batch))
-            for done, positions, found in in_order(answer, chunks, max(2, jobs)):
-                self.progress(f"evaluating {subject.path.name}", done, len(self.pictures))
-                if found is not None:
-                    yield positions, found
-
-    def _chunks(self, size: int) -> Iterator[range]:
-        total = len(self.pictures)
-        return (range(start, min(start + size, total)) for start in range(0, total, size))
-
-    def _decoded(
-        self, positions: Sequence[int], spec: InputSpec
-    ) -> tuple[list[int], list[NDArray[np.uint8]]]:
-        """The readable ones of some pictures: their positions and pixels."""
-        decoded = [(position, self._decode(position, spec)) for position in positions]
-        readable = [(position, pixels) for position, pixels in decoded if pixels is not None]
-        return [position for position, _ in readable], [pixels for _, pixels in readable]
-
-    def _decode(self, position: int, spec: InputSpec) -> NDArray[np.uint8] | None:
+    def _picture(self, position: int, crew: Crew) -> Picture | None:
         if position in self.unreadable:
             return None
+        path = self.pictures[position].path
         try:
-            return to_input(self.pictures[position].path, spec)
-        except ImageError as error:
-            self.unreadable[position] = error.problem
+            return Picture(position, str(path), crew.carried(path))
+        except OSError as error:
+            self.unreadable[position] = f"cannot read {path}: {error.strerror or error}"
             return None
 
     def _check_classes(self, subject: Subject) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import log10, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgeferry.app.crew import Crew
+from edgeferry.app.layer_sums import Fit, Outline, Scales, Sums, TwinFiles, fits, outline, sums
 from edgeferry.errors import UsageError
 from edgeferry.exporters.network import Layer
-from edgeferry.exporters.quantized_reader import FloatModel, Limits, QuantizedReader
 from edgeferry.exporters.statistics import Calibration
 from edgeferry.progress import Progress, silent
 
@@ -47,39 +47,24 @@ class LayerError:
 
 
 class TensorError:
-    """Two runs of one tensor, compared picture by picture: sums are kept, no tensor is.
+    """Two runs of one tensor, compared picture by picture: sums are kept, no tensor is."""
 
-    Args:
-        channel_axis: Which axis of pictures the channels are; of vectors it is the last.
-        limits: What its integers can represent; None for a float tensor.
-        rescaled: Whether channels of the int8 run may have scales of their own, as equalization
-            gives them; those that fit best are undone.
-    """
-
-    def __init__(self, channel_axis: int, limits: Limits | None, rescaled: bool = False) -> None:
-        self._axis = channel_axis
-        self._limits = limits
-        self._rescaled = rescaled
+    def __init__(self) -> None:
         self._signal: Any = np.float64(0)
         self._noise: Any = np.float64(0)
-        self._alike: Any = np.float64(0)
         self._own: float = 0.0
         self._product: float = 0.0
         self._outside = 0
         self._count = 0
 
-    def add(self, reference: NDArray[np.float32], own: NDArray[np.float32]) -> None:
-        """Take in one batch of the float run and of the int8 run."""
-        expected, found = (self._channels_last(each) for each in (reference, own))
-        self._signal = self._signal + _by_channel(expected**2)
-        scales = self._scales(expected, found) if self._rescaled else np.float64(1)
-        found = found / scales
-        self._noise = self._noise + _by_channel((found - expected) ** 2)
-        self._own += float((found**2).sum())
-        self._product += float((expected * found).sum())
-        self._count += expected.size
-        if self._limits is not None:
-            self._outside += self._count_outside(expected * scales, self._limits)
+    def add(self, batch: Sums) -> None:
+        """Take in one batch."""
+        self._signal = self._signal + batch.signal
+        self._noise = self._noise + batch.noise
+        self._own += batch.own
+        self._product += batch.product
+        self._outside += batch.outside
+        self._count += batch.count
 
     def sqnr_db(self) -> float | None:
         """Decibels; None where nothing differs, or there is no signal."""
@@ -105,69 +90,95 @@ class TensorError:
         )
         return float(np.minimum(share, 1).mean())
 
-    def _channels_last(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        moved = np.moveaxis(values, self._axis, -1) if values.ndim == 4 else values
-        return moved.astype(np.float64)
 
-    def _scales(
-        self, expected: NDArray[np.float64], found: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Scale of each channel in the int8 run: least squares over what was seen so far."""
-        self._alike = self._alike + _by_channel(expected * found)
-        scales: NDArray[np.float64] = np.ones_like(self._signal)
-        np.divide(self._alike, self._signal, out=scales, where=self._alike > 0)
-        return scales
+class RunningScales:
+    """The scale of each channel in the int8 run: least squares over what was seen so far.
 
-    def _count_outside(self, values: NDArray[np.float64], limits: Limits) -> int:
-        low, high, step = (
-            self._channels_last(each) for each in (limits.low, limits.high, limits.step)
-        )
-        return int(np.sum((values < low - step / 2) | (values > high + step / 2)))
+    Equalization gives channels scales of their own.
+    """
 
+    def __init__(self) -> None:
+        self._signal: dict[str, Any] = {}
+        self._alike: dict[str, Any] = {}
 
-def _by_channel(values: NDArray[np.float64]) -> Any:
-    return values.sum(axis=tuple(range(values.ndim - 1)))
+    def after(self, batch: Mapping[str, Fit]) -> Scales:
+        """The scales with one more batch, by tensor name."""
+        return {name: self._after(name, fit) for name, fit in batch.items()}
+
+    def _after(self, name: str, fit: Fit) -> Any:
+        signal = self._signal[name] = self._signal.get(name, np.float64(0)) + fit.signal
+        alike = self._alike[name] = self._alike.get(name, np.float64(0)) + fit.alike
+        return np.divide(alike, signal, out=np.ones_like(signal), where=alike > 0)
 
 
 def layer_errors(
-    twin: FloatModel,
-    quantized: QuantizedReader,
+    files: TwinFiles,
     pictures: Calibration,
     progress: Progress = silent,
     rescaled: bool = False,
+    crew: Crew | None = None,
 ) -> list[LayerError]:
     """Run both over pictures and compare the results of every layer, in order.
 
     Memory does not grow with the number of pictures.
 
     Args:
-        twin: The float artifact.
-        quantized: The int8 artifact.
+        files: The int8 artifact and its float twin.
         pictures: In batches as they take them.
         progress: Told after each batch.
-        rescaled: Whether the int8 artifact was equalized.
+        rescaled: Whether channels of the int8 artifact may have scales of their own, as
+            equalization gives them; those that fit best are undone.
+        crew: Who runs them; None runs them here, one batch after another.
 
     Raises:
         UsageError: If the two have no layer in common.
     """
-    layers = twin.network.layers()
-    wanted = {name for layer in layers for name in (layer.result, *layer.sources)}
+    if crew is not None:
+        (known,) = crew.map(outline, files, [None])
+        return _merged(known, _spread(crew, files, pictures, rescaled), len(pictures), progress)
+    with files.opened(files.paths) as twins:
+        scales = RunningScales()
+
+        def compared() -> Iterator[Mapping[str, Sums]]:
+            for batch in pictures:
+                pairs = twins.read(batch)
+                fitting = scales.after(twins.fits(pairs)) if rescaled else {}
+                yield twins.sums(pairs, fitting)
+
+        return _merged(twins.outline, compared(), len(pictures), progress)
+
+
+def _spread(
+    crew: Crew, files: TwinFiles, pictures: Calibration, rescaled: bool
+) -> Iterator[Mapping[str, Sums]]:
+    """The sums of each batch, in order.
+
+    The scales of a batch depend on all before it: then each is run once for them and once more
+    for its sums, a little later.
+    """
+    if not rescaled:
+        return crew.map(sums, files, ((batch, {}) for batch in pictures))
+    scales, fitted = RunningScales(), crew.map(fits, files, pictures)
+    items = ((batch, scales.after(fit)) for batch, fit in zip(pictures, fitted, strict=True))
+    return crew.map(sums, files, items)
+
+
+def _merged(
+    known: Outline, batches: Iterable[Mapping[str, Sums]], total: int, progress: Progress
+) -> list[LayerError]:
     errors: dict[str, TensorError] = {}
-    for done, batch in enumerate(pictures, 1):
-        expected, found = twin.reader.read(batch), quantized.read(batch)
-        for name in wanted & expected.keys() & found.keys():
-            if name not in errors:
-                errors[name] = TensorError(twin.channel_axis, quantized.limits.get(name), rescaled)
-            errors[name].add(expected[name], found[name])
-        progress("comparing layers", done, len(pictures))
-    if not any(layer.result in errors for layer in layers):
+    for done, batch in enumerate(batches, 1):
+        for name, summed in batch.items():
+            errors.setdefault(name, TensorError()).add(summed)
+        progress("comparing layers", done, total)
+    if not any(layer.result in errors for layer in known.layers):
         raise UsageError(
             "the int8 artifact and its reference have no layer in common",
             "Export both in one go: edgeferry export --precisions fp32,int8",
         )
     return [
-        _layer_error(layer, position, errors, layer.result in quantized.limits)
-        for position, layer in enumerate(layers, 1)
+        _layer_error(layer, position, errors, layer.result in known.quantized)
+        for position, layer in enumerate(known.layers, 1)
         if layer.result in errors
     ]
 
