@@ -9,7 +9,7 @@ demo: setup
 	.venv/bin/edgeferry demo -o demo-output
 
 test: setup
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup
 	@scripts/check
