@@ -84,4 +84,4 @@ def open_source(path: Path) -> PictureSource:
     try:
         return FileSource(find_pictures(path))
     except ImageError as error:
-        raise CalibrationError(f"no calibration pictures: {error.problem}", error.remedy) from error
+        raise CalibrationError(error.problem, error.remedy) from error

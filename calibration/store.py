@@ -121,7 +121,7 @@ class _Writer:
             self.digest.update(pixels.data)
             self.class_names.append(candidate.class_name)
             done = len(self.class_names)
-            self._progress("decoding calibration pictures", done, self._wanted)
+            self._progress("decoding pictures", done, self._wanted)
             if done == self._wanted:
                 break
         file.seek(0)

@@ -37,11 +37,11 @@ def movement(half: Mapping[str, Range], whole: Mapping[str, Range]) -> dict[str,
 
     Returns:
         Shares of the ranges' widths: ``typical`` is the median over the tensors, ``high`` their
-        95th percentile, ``most`` the largest, of ``tensor``. All 0 where there was no half.
+        95th percentile, ``most`` the largest, of ``tensor``. Nothing where there was no half.
     """
     moved = movements(half, whole)
     if not moved:
-        return {"typical": 0.0, "high": 0.0, "most": 0.0, "tensor": None}
+        return {}
     tensor = max(moved, key=lambda each: moved[each])
     typical, high = (float(each) for each in np.quantile(list(moved.values()), (0.5, 0.95)))
     return {"typical": typical, "high": high, "most": moved[tensor], "tensor": tensor}
@@ -60,7 +60,7 @@ def _moved(before: Range, after: Range) -> float:
 def doubts(
     pictures: Iterable[NDArray[np.uint8]], others: Iterable[NDArray[np.uint8]] | None
 ) -> Iterator[str]:
-    """What speaks against a calibration set, a sentence each; some 150 bytes a picture are kept.
+    """What speaks against a calibration set, a sentence each; about a kilobyte a picture are kept.
 
     Args:
         pictures: The set: uint8 ``[1, height, width, channels]`` each.

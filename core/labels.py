@@ -95,6 +95,30 @@ def match_label(name: str, labels: Sequence[str] | None, classes: int) -> int:
     raise _unknown(name, labels or (), known, classes)
 
 
+def match_answer(name: str, labels: Sequence[str] | None, classes: int) -> int:
+    """The answer that a name means: its class, and with one class only, whether it is that.
+
+    Args:
+        name: As ``match_label`` takes it.
+        labels: The network's labels.
+        classes: Number of classes. With one, its label and ``1`` mean 1; ``0`` means 0, and so
+            does ``not`` before the label.
+
+    Raises:
+        LabelError: If it matches nothing, or several classes.
+    """
+    if classes > 1:
+        return match_label(name, labels, classes)
+    label = _plain(labels[0]) if labels else "1"
+    known = {"0": 0, "1": 1, label: 1, f"not {label}": 0}
+    if _plain(name) not in known:
+        raise LabelError(
+            f"{name!r} is not an answer of a network of one class",
+            f"Name the folders 0 and 1, or {', '.join(sorted(known.keys() - set('01')))}",
+        )
+    return known[_plain(name)]
+
+
 def _unknown(
     name: str, labels: Sequence[str], known: Mapping[str, tuple[int, ...]], classes: int
 ) -> LabelError:

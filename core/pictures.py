@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from edgeferry.errors import ImageError
-from edgeferry.labels import match_label
+from edgeferry.labels import match_answer
 
 _EXPECTED = "Give a folder of pictures, or a .csv list: file,label"
 _NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -34,7 +34,7 @@ class LabeledPicture:
 
     Attributes:
         path: The file.
-        index: Class index; None where it is not known.
+        index: Class index; None where it is not known. Of a network with one class, 1 or 0.
     """
 
     path: Path
@@ -69,7 +69,7 @@ def find_pictures(path: Path) -> list[PictureFile]:
 def labeled_pictures(
     path: Path, labels: Sequence[str] | None, classes: int
 ) -> list[LabeledPicture]:
-    """All pictures at a path with their true classes, matched by name.
+    """All pictures at a path with their true classes, matched by name as ``match_answer`` does.
 
     Raises:
         ImageError: If there is none.
@@ -77,7 +77,7 @@ def labeled_pictures(
     """
     pictures = find_pictures(path)
     names = {picture.class_name for picture in pictures if picture.class_name is not None}
-    indices = {name: match_label(name, labels, classes) for name in sorted(names)}
+    indices = {name: match_answer(name, labels, classes) for name in sorted(names)}
     return [
         LabeledPicture(picture.path, indices.get(picture.class_name or "")) for picture in pictures
     ]

@@ -29,14 +29,19 @@ class ChannelObserver:
         self._seen: dict[str, Channels] = {}
         self._pictures = 0
 
-    def observe(self, activations: Mapping[str, NDArray[Any]]) -> None:
-        """Take in the activations of one batch, by tensor name."""
-        self._pictures += 1
+    def observe(self, activations: Mapping[str, NDArray[Any]], pictures: int = 1) -> None:
+        """Take in the activations of one batch.
+
+        Args:
+            activations: By tensor name.
+            pictures: How many they are of; batches count by it.
+        """
+        self._pictures += pictures
         for name, axis in self._axes.items():
             values = activations[name]
             others = tuple(a for a in range(values.ndim) if a != axis % values.ndim)
             new = Channels(
-                values.mean(axis=others, dtype=np.float64),
+                pictures * values.mean(axis=others, dtype=np.float64),
                 values.min(axis=others).astype(np.float64),
                 values.max(axis=others).astype(np.float64),
             )

@@ -64,6 +64,7 @@ def equalized(source: PreparedSource) -> PreparedSource:
     graph_def = tf.compat.v1.GraphDef.FromString(source.graph.read_bytes())
     graph = Graph(graph_def, source.contract.output_name)
     equalize(graph)
+    graph.name_output(source.contract.output_name)
     path = source.graph.with_name("graph-equalized.pb")
     with atomic_path(path) as temporary:  # the processes of several formats write the same file
         temporary.write_bytes(graph.graph_def().SerializeToString(deterministic=True))

@@ -78,6 +78,15 @@ class Graph:
         self.nodes[name].name = name
         return self.nodes[name]
 
+    def name_output(self, name: str) -> None:
+        """Let the output go by a name that was dropped as an alias."""
+        import tensorflow as tf
+
+        if self.output != name:
+            node = tf.compat.v1.NodeDef(name=name, op="Identity", input=[self.output])
+            node.attr["T"].type = tf.float32.as_datatype_enum
+            self.nodes[name], self.output = node, name
+
     def prune(self) -> None:
         """Drop the nodes that the output does not need."""
         self.nodes = {node.name: node for node in self.graph_def().node}

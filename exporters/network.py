@@ -12,8 +12,9 @@ from edgeferry.operations import WEIGHTED_KINDS
 
 _ACTIVATIONS = frozenset({"Relu", "Clip", "Bias"})
 """Kinds that engines fuse into the weighted operation before them."""
-_INNER_SCOPES = frozenset({"Tensordot", "separable_conv2d"})
-"""Scopes that TensorFlow opens within a layer."""
+_SHAPING, _POOLING = frozenset({"Reshape", "Transpose"}), frozenset({"Mean", "Pool"})
+_INNER = frozenset({("Tensordot", "MatMul"), ("separable_conv2d", "depthwise")})
+"""Scopes that TensorFlow opens within a layer, with the operation that it puts there."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,19 @@ class Layer:
     multiply_accumulates: int | None = None
 
 
+@dataclass(frozen=True)
+class Scores:
+    """How scores come to the last activation: they stay float, lest integer steps decide.
+
+    Attributes:
+        layer: The weighted operation whose results are the scores; None where that is none.
+        behind: Names of what reshapes or pools on the way from there, or from another operation.
+    """
+
+    layer: Node | None
+    behind: frozenset[str]
+
+
 class Network:
     """The operations of a float model.
 
@@ -109,6 +123,23 @@ class Network:
             node = by_name[known[name]]
             group |= {node.name, *(each.name for each in self._reached(node.output))}
         return group
+
+    def scores(self) -> Scores:
+        """What gives the scores of a classifier, seen back from the last activation.
+
+        Scores that are pooled come as integers, and their mean is float.
+        """
+        makers = {node.output: node for node in self.nodes}
+        last = next(node for node in reversed(self.nodes) if not self._readers[node.output])
+        behind: list[Node] = []
+        before = makers.get(last.inputs[0])
+        while before is not None and before.kind in _ACTIVATIONS | _SHAPING | _POOLING:
+            behind.append(before)
+            before = makers.get(before.inputs[0])
+        pooled = any(each.kind in _POOLING for each in behind)
+        plain = before is not None and before.kind in WEIGHTED_KINDS and not pooled
+        names = (each.name for each in behind if each.kind not in _ACTIVATIONS)
+        return Scores(before if plain else None, frozenset(names))
 
     def inner_tensors(self) -> set[str]:
         """Tensors that lie inside of what engines fuse: they are never quantized themselves."""
@@ -184,8 +215,7 @@ def scope_of(path: str) -> str:
     Args:
         path: The operation's, e.g. ``net/resnet50/conv1_conv/convolution``.
     """
-    parts = path.removesuffix("/product").split("/")
-    del parts[-1:]
-    while len(parts) > 1 and parts[-1] in _INNER_SCOPES:
-        del parts[-1]
-    return "/".join(parts) or path
+    *scope, operation = path.removesuffix("/product").split("/")
+    if len(scope) > 1 and (scope[-1], operation) in _INNER:
+        del scope[-1]
+    return "/".join(scope) or path

@@ -10,6 +10,7 @@ from edgeferry.artifact import METADATA_NAME
 from edgeferry.calibration.histogram import Range
 from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
 from edgeferry.exporters.base import Exporter, versions_of
+from edgeferry.exporters.network import Scores
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import IntegerType, Recipe
 from edgeferry.exporters.statistics import Calibration, Statistics, collect
@@ -49,8 +50,10 @@ class OnnxExporter(Exporter["ModelProto"]):
             assert calibration is not None
             channels = self.statistics(prepared, calibration).channels
             ranges = self.ranges(prepared, recipe, calibration)
-            left = onnx_network(prepared).float_group(recipe.float_layers)
-            model = quantize(corrected(prepared, channels, left), ranges, recipe.activations, left)
+            network = onnx_network(prepared)
+            left = network.float_group(recipe.float_layers)
+            right = corrected(prepared, channels, left)
+            model = quantize(right, ranges, recipe.activations, left, network.scores())
         write(model, self.contract(recipe, calibration), destination)
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:
@@ -123,17 +126,20 @@ def _drop_unread(model: ModelProto) -> None:
 
 
 def quantize(
-    model: ModelProto, ranges: dict[str, Range], activations: IntegerType, left: Collection[str]
+    model: ModelProto,
+    ranges: dict[str, Range],
+    activations: IntegerType,
+    left: Collection[str],
+    scores: Scores,
 ) -> ModelProto:
     """Quantize statically to QDQ form, weights int8 per channel.
-
-    The scores are not quantized: their integer steps would decide between close answers.
 
     Args:
         model: The float model.
         ranges: Of each activation, by tensor name.
         activations: Their integer type.
         left: Names of the nodes that stay float.
+        scores: What comes before the last activation: not quantized either.
     """
     import numpy as np
     import onnx
@@ -158,12 +164,27 @@ def quantize(
         activation_qType=QuantType.QUInt8 if activations == "uint8" else QuantType.QInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, found),
         nodes_to_quantize=[],
-        nodes_to_exclude=sorted({*float_nodes(model), *left}),
+        nodes_to_exclude=sorted({*float_nodes(model), *left, *scores.behind}),
         op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
         extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
     )
     quantizer.quantize_model()
-    return quantizer.model.model
+    quantized: ModelProto = quantizer.model.model
+    if scores.layer is not None:
+        _keep_float(quantized, scores.layer.output)
+    return quantized
+
+
+def _keep_float(model: ModelProto, tensor: str) -> None:
+    """Let what reads a tensor read it as it is, if it was quantized."""
+    for quantize in [node for node in model.graph.node if node.input[0] == tensor]:
+        if quantize.op_type != "QuantizeLinear":
+            continue
+        (back,) = (node for node in model.graph.node if node.input[0] == quantize.output[0])
+        for node in model.graph.node:
+            node.input[:] = [tensor if name == back.output[0] else name for name in node.input]
+        model.graph.node.remove(quantize)
+        model.graph.node.remove(back)
 
 
 def write(model: ModelProto, contract: Contract, destination: Path) -> None:

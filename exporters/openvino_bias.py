@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from openvino import Model
 
 _CHANNEL_AXIS = {"Convolution": 1, "GroupConvolution": 1, "MatMul": -1}
+_CARRYING = frozenset({"MaxPool", "Pad", "Concat"})
+"""NNCF quantizes what these read in place of what they give."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,24 @@ def corrected(model: Model, inputs: Mapping[str, Channels], left: Collection[str
 
 def channel_axes(model: Model) -> dict[str, int]:
     """The tensors whose channels quantization needs, with their channel axis."""
-    return {
-        tensor_name(op.input_value(0)): _CHANNEL_AXIS[op.get_type_name()]
-        for op in model.get_ordered_ops()
-        if op.get_type_name() in _CHANNEL_AXIS and _is_constant(op, 1)
-    }
+    axes: dict[str, int] = {}
+    for op in model.get_ordered_ops():
+        if op.get_type_name() in _CHANNEL_AXIS and _is_constant(op, 1):
+            axis = _CHANNEL_AXIS[op.get_type_name()]
+            axes[tensor_name(op.input_value(0))] = axis
+            if op.get_type_name() == "GroupConvolution":
+                axes |= dict.fromkeys(_carried(op.input_value(0)), axis)
+    return axes
+
+
+def _carried(value: Any) -> Iterator[str]:
+    """Tensors that may be quantized by channel in place of one."""
+    maker = value.get_node()
+    if maker.get_type_name() in _CARRYING:
+        for source in maker.input_values():
+            if source.get_node().get_type_name() not in ("Constant", "Parameter"):
+                yield tensor_name(source)
+                yield from _carried(source)
 
 
 def _weighted(model: Model) -> Iterator[_Weighted]:

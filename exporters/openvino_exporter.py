@@ -60,10 +60,11 @@ class OpenVinoExporter(Exporter["Model"]):
         from edgeferry.exporters.openvino_ranges import put_ranges
 
         channels = self.statistics(model, calibration).channels
-        left = openvino_network(model).float_group(recipe.float_layers)
-        scope = {*float_operations(model, self.source.contract), *left}
+        network = openvino_network(model)
+        left = network.float_group(recipe.float_layers)
+        scope = {*float_operations(model, self.source.contract), *left, *network.scores().behind}
         right = corrected(model, channels, left)
-        placed = place_quantizers(right, scope, next(iter(calibration)))
+        placed = place_quantizers(right, scope, next(iter(calibration)).pictures)
         put_ranges(placed, self.ranges(model, recipe, calibration), channels)
         return placed
 

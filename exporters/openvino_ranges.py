@@ -25,8 +25,8 @@ _SMALLEST = 1e-5
 def put_ranges(model: Model, ranges: Mapping[str, Range], channels: Mapping[str, Channels]) -> None:
     """Give every quantized activation its range, symmetric as the CPU plugin wants it.
 
-    Activations that NNCF quantizes by channel (those of depthwise convolutions) keep to the
-    range of each channel inside that of the tensor. Those that are joined get one in common.
+    Activations that NNCF quantizes by channel (those that depthwise convolutions read) keep to
+    the range of each channel inside that of the tensor. Others that are joined get one in common.
 
     Args:
         model: Quantized by NNCF; edited in place.
@@ -36,16 +36,17 @@ def put_ranges(model: Model, ranges: Mapping[str, Range], channels: Mapping[str,
     joined = _joined(model)
     for op in _quantized_activations(model):
         name = tensor_name(op.input_value(0))
-        together = joined.get(op.get_friendly_name(), [name])
-        low = min(ranges[each].low for each in together)
-        high = max(ranges[each].high for each in together)
         shape = tuple(op.input_value(1).get_node().data.shape)
-        if np.prod(shape) > 1:
-            own = channels[name]
-            limits = np.maximum(own.low, low).reshape(shape), np.minimum(own.high, high)
-            _set_limits(op, limits[0], limits[1].reshape(shape))
+        own = channels.get(name) if np.prod(shape) > 1 else None
+        if own is not None:
+            whole = ranges[name]
+            low, high = np.maximum(own.low, whole.low), np.minimum(own.high, whole.high)
+            _set_limits(op, low.reshape(shape), high.reshape(shape))
         else:
-            _set_limits(op, np.full(shape, low), np.full(shape, high))
+            together = joined.get(op.get_friendly_name(), [name])
+            lowest = min(ranges[each].low for each in together)
+            highest = max(ranges[each].high for each in together)
+            _set_limits(op, np.full(shape, lowest), np.full(shape, highest))
 
 
 def _quantized_activations(model: Model) -> Iterator[Any]:

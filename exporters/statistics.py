@@ -21,6 +21,29 @@ _MOVING = "percentile"
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Pictures as a network takes them.
+
+    Attributes:
+        pictures: uint8 ``[N, height, width, channels]``.
+        count: How many of them count; the others fill the batch up.
+    """
+
+    pictures: NDArray[np.uint8]
+    count: int
+
+    def real(self, activations: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """The activations of the pictures that count, by tensor name."""
+        size = len(self.pictures)
+        if self.count == size:
+            return activations
+        return {
+            name: values[: self.count] if values.shape[:1] == (size,) else values
+            for name, values in activations.items()
+        }
+
+
+@dataclass(frozen=True)
 class Calibration:
     """The pictures to calibrate on, streamed from disk in batches as the network takes them.
 
@@ -38,12 +61,12 @@ class Calibration:
         """Number of batches."""
         return -(-len(self.pictures) // self.batch)
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Each batch, uint8; the last is filled up with copies of its last picture."""
+    def __iter__(self) -> Iterator[Batch]:
+        """Each batch; the last is filled up with copies of its last picture."""
         remaining = iter(self.pictures)
         while batch := list(islice(remaining, self.batch)):
-            batch += batch[-1:] * (self.batch - len(batch))
-            yield np.concatenate(batch)
+            filled = batch + batch[-1:] * (self.batch - len(batch))
+            yield Batch(np.concatenate(filled), len(batch))
 
 
 def batches_of(stored: CalibrationSet, spec: InputSpec) -> Calibration:
@@ -110,9 +133,9 @@ def collect(
     histograms, channels = Histograms(), ChannelObserver(channel_axes)
     at_half: dict[str, Range] = {}
 
-    def count(activations: Mapping[str, NDArray[Any]], number: int) -> None:
+    def count(activations: Mapping[str, NDArray[Any]], pictures: int, number: int) -> None:
         histograms.observe(activations)
-        channels.observe(activations)
+        channels.observe(activations, pictures)
         if number == len(calibration) // 2:
             at_half.update(histograms.ranges(_MOVING))
 
@@ -120,10 +143,10 @@ def collect(
         before: Future[None] | None = None
         for number, batch in enumerate(calibration, 1):
             progress("calibrating", number - 1, len(calibration))
-            activations = reader.read(batch)
+            activations = batch.real(reader.read(batch.pictures))
             if before is not None:
                 before.result()
-            before = counting.submit(count, activations, number)
+            before = counting.submit(count, activations, batch.count, number)
         if before is not None:
             before.result()
     return Statistics(histograms, channels.channels(), at_half)

@@ -9,9 +9,17 @@ from typing import Any, ClassVar
 from edgeferry.calibration.histogram import Range
 from edgeferry.contract import Format, Precision
 from edgeferry.exporters.base import Exporter, versions_of
+from edgeferry.exporters.network import Scores
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
 from edgeferry.exporters.statistics import Calibration, Statistics, collect
+
+_WEIGHT_ONLY = {
+    "Conv": "CONV_2D",
+    "DepthwiseConv": "DEPTHWISE_CONV_2D",
+    "MatMul": "FULLY_CONNECTED",
+}
+"""How litert-quantizer calls the operations that scores may come from."""
 
 
 class TFLiteExporter(Exporter[bytes]):
@@ -30,16 +38,17 @@ class TFLiteExporter(Exporter[bytes]):
     ) -> None:
         """Write one artifact; the contract goes in before anything is quantized."""
         from edgeferry.exporters.tflite_bias import corrected
-        from edgeferry.exporters.tflite_metadata import scores_layer, with_contract
+        from edgeferry.exporters.tflite_metadata import with_contract
         from edgeferry.exporters.tflite_network import tflite_network
 
         contract = self.contract(recipe, calibration)
         if recipe.precision == "int8":
             assert calibration is not None
             channels = self.statistics(prepared, calibration).channels
-            left = tflite_network(prepared).float_group(recipe.float_layers)
+            network = tflite_network(prepared)
+            left = network.float_group(recipe.float_layers)
             model = with_contract(corrected(prepared, channels, left), contract)
-            rules = static_int8(contract.output_name, scores_layer(prepared), left)
+            rules = static_int8(contract.output_name, network.scores(), left)
             model = quantize(model, rules, self.ranges(prepared, recipe, calibration))
         elif recipe.precision == "fp16":
             model = quantize(with_contract(prepared, contract), weights_fp16(), None)
@@ -94,15 +103,12 @@ def _upper_end(found: Range) -> float:
     return found.high if found.low or found.high else 1.0
 
 
-def static_int8(
-    output_name: str, scores: str | None, left: Collection[str]
-) -> list[dict[str, Any]]:
+def static_int8(output_name: str, scores: Scores, left: Collection[str]) -> list[dict[str, Any]]:
     """Int8 throughout, weights per channel; picture arithmetic and last activation in float.
 
     Args:
         output_name: Name of the tensor that the last activation gives.
-        scores: Name of the fully connected layer before it, if there is one: its weights are
-            int8, its scores float, since integer steps would decide between close answers.
+        scores: What comes before it. The weights of their layer are int8, its results float.
         left: Names of the operations that stay float.
     """
     import re
@@ -117,15 +123,15 @@ def static_int8(
             name, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
         )
     manager.add_quantization_config(".*", TFLOperationName.OUTPUT, algorithm_key="no_quantize")
-    for name in sorted(left):
+    for name in sorted({*left, *scores.behind}):
         manager.add_quantization_config(
             f"^{re.escape(name)};",
             TFLOperationName.ALL_SUPPORTED,
             algorithm_key="no_quantize",
         )
-    if scores is not None and scores not in left:
-        layer = f"^{re.escape(scores)};$"
-        manager.add_weight_only_config(layer, TFLOperationName.FULLY_CONNECTED, 8)
+    if scores.layer is not None and scores.layer.name not in left:
+        layer = f"^{re.escape(scores.layer.name)};$"
+        manager.add_weight_only_config(layer, TFLOperationName(_WEIGHT_ONLY[scores.layer.kind]), 8)
     recipe: list[dict[str, Any]] = manager.get_quantization_recipe()
     return recipe
 

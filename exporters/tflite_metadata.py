@@ -28,19 +28,6 @@ def with_contract(model: bytes, contract: Contract) -> bytes:
     return pack(tree, len(model))
 
 
-def scores_layer(model: bytes) -> str | None:
-    """Name of the fully connected layer that the last operation reads; None if there is none."""
-    tree = unpack(model)
-    graph = tree.subgraphs[0]
-    makers = {int(index): op for op in graph.operators for index in op.outputs}
-    layer = makers.get(int(makers[int(graph.outputs[0])].inputs[0]))
-    code = schema.BuiltinOperator.FULLY_CONNECTED
-    if layer is None or tree.operatorCodes[layer.opcodeIndex].builtinCode != code:
-        return None
-    name: bytes = graph.tensors[layer.outputs[0]].name
-    return name.decode()
-
-
 def unpack(model: bytes) -> schema.ModelT:
     """A float model as a tree of objects."""
     return schema.ModelT.InitFromPackedBuf(model, 0)

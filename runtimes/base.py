@@ -144,7 +144,7 @@ class Runtime(Closing):
         """
         self._check_settings()
         if not self._is_open:
-            with _mapped(f"{self.name} cannot open {self.path.name}"):
+            with engine_errors(f"{self.name} cannot open {self.path.name}"):
                 self._open()
             self._is_open = True
         return self
@@ -166,7 +166,7 @@ class Runtime(Closing):
         """
         self._check_open()
         self._check(images)
-        with _mapped(f"{self.name} failed on {self.path.name}"):
+        with engine_errors(f"{self.name} failed on {self.path.name}"):
             return self._infer(images)
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ class Runtime(Closing):
             EngineError: If it is not open.
         """
         self._check_open()
-        with _mapped(f"{self.name} cannot describe {self.path.name}"):
+        with engine_errors(f"{self.name} cannot describe {self.path.name}"):
             return self._describe()
 
     def profile(self, runs: int) -> tuple[LayerTime, ...]:
@@ -200,7 +200,7 @@ class Runtime(Closing):
         self._check_open()
         if not self.profiler:
             raise EngineError(f"{self.name} tells no times of layers")
-        with _mapped(f"{self.name} cannot profile {self.path.name}"):
+        with engine_errors(f"{self.name} cannot profile {self.path.name}"):
             return self._profile_layers(self._noise(), runs)
 
     def __enter__(self) -> Self:
@@ -255,7 +255,7 @@ class Runtime(Closing):
         raise NotImplementedError
 
 
-class _mapped:
+class engine_errors:
     """Turn whatever an engine raises into an ``EngineError`` (slim: it is on the hot path)."""
 
     __slots__ = ("_doing",)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log10
+from math import isfinite, log10
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Tally:
             (softmax), or one for each class (sigmoid).
         images: Pictures judged.
         labeled: Those whose class is known; ``right1`` and ``right5`` count the right ones.
+        broken: Those with an answer that is not all numbers; it is never right, nor the same.
         compared: Those with a reference's answer; ``agreed`` counts the same first answers.
         divergence: Sum of the Kullback-Leibler divergences from the reference, nats.
         signal: Sum of the reference's squared probabilities.
@@ -34,6 +35,7 @@ class Tally:
 
     head: Head = "softmax"
     images: int = 0
+    broken: int = 0
     labeled: int = 0
     right1: int = 0
     right5: int = 0
@@ -57,7 +59,10 @@ class Tally:
             reference: The reference's probabilities of the same pictures.
         """
         self.images += len(probabilities)
-        first = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+        whole = np.isfinite(probabilities).all(axis=1)
+        self.broken += int(np.sum(~whole))
+        first = np.argsort(-as_classes(probabilities), axis=1, kind="stable")[:, :5]
+        first[~whole] = -1
         for row, index in zip(first, truth, strict=True):
             if index is not None:
                 self.labeled += 1
@@ -65,7 +70,7 @@ class Tally:
                 self.right5 += int(index in row)
         if reference is not None:
             self.compared += len(reference)
-            self.agreed += int(np.sum(first[:, 0] == np.argmax(reference, axis=1)))
+            self.agreed += int(np.sum(first[:, 0] == as_classes(reference).argmax(axis=1)))
             self._compare(reference.astype(np.float64), probabilities.astype(np.float64))
 
     def measures(self) -> dict[str, Any]:
@@ -75,8 +80,7 @@ class Tally:
             "top1": _percent(self.right1, self.labeled),
             "top5": _percent(self.right5, self.labeled),
             "agreement": _percent(self.agreed, self.compared),
-            # Probabilities in float32 do not add up to quite 1, so a 0 may fall below itself.
-            "kl": max(0.0, self.divergence / self.compared) if self.compared else None,
+            "kl": self._kl(),
             "sqnr_db": self._sqnr(),
         }
 
@@ -94,9 +98,32 @@ class Tally:
         self.signal += float(np.sum(reference**2))
         self.noise += float(np.sum((reference - own) ** 2))
 
+    def _kl(self) -> float | None:
+        """Mean divergence; None without a reference, and where something is not a number."""
+        if not self.compared or not isfinite(self.divergence):
+            return None
+        # Probabilities in float32 do not add up to quite 1, so a 0 may fall below itself.
+        return max(0.0, self.divergence / self.compared)
+
     def _sqnr(self) -> float | None:
-        """Decibels; None without a reference, and where nothing differs from it."""
+        """Decibels; None without a reference, and where nothing differs or is not a number."""
+        if not isfinite(self.signal + self.noise):
+            return None
         return 10 * log10(self.signal / self.noise) if self.noise and self.signal else None
+
+
+def as_classes(probabilities: Probabilities) -> Probabilities:
+    """Probabilities to choose an answer from: one alone tells yes (class 1) from no (class 0).
+
+    Args:
+        probabilities: float32 ``[N, classes]``.
+
+    Returns:
+        The same; ``[N, 2]`` where there is one class only.
+    """
+    if probabilities.shape[-1] > 1:
+        return probabilities
+    return np.concatenate([1 - probabilities, probabilities], axis=-1)
 
 
 def divergences(

@@ -10,10 +10,14 @@ from typing import Literal
 from edgeferry.app.results import Result
 from edgeferry.calibration.ranges import AUTO, METHODS
 from edgeferry.contract import ControlInfo
+from edgeferry.errors import EdgeferryError
 from edgeferry.exporters.recipes import Recipe
 
 _LARGEST_SHARE = 0.5
 """Of the layers that may be left in float; with more of them there is nothing to be gained."""
+
+NAMED = 3
+"""Layers that are named where there are more."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class ControlTools:
         rank: Layers of an int8 artifact, the one that adds most error first.
         folder: For the artifacts of the attempts.
         suffix: Of their files.
+        warnings: What the user should know of the pictures, once they were judged.
     """
 
     reference: Result
@@ -58,6 +63,7 @@ class ControlTools:
     rank: Callable[[Path], list[str]]
     folder: Path
     suffix: str
+    warnings: Callable[[], list[str]]
 
 
 @dataclass
@@ -70,6 +76,7 @@ class AccuracyControl:
         max_drop: Percentage points of top-1 that may be lost; of agreement, where the pictures
             have no labels.
         attempts: All that were made so far.
+        failures: What could not be made, measured or ranked, a sentence each; the rest goes on.
         sensitive: Layers, the most sensitive first; empty as long as methods alone may do.
     """
 
@@ -77,6 +84,7 @@ class AccuracyControl:
     best_method: str
     max_drop: float
     attempts: list[Attempt] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     sensitive: list[str] = field(default_factory=list)
 
     def run(self, first: Recipe) -> Attempt:
@@ -84,9 +92,18 @@ class AccuracyControl:
 
         Args:
             first: The recipe asked for.
+
+        Raises:
+            EdgeferryError: If that recipe cannot be made or measured.
         """
         for recipe in self._candidates(first):
-            attempt = self._attempt(recipe)
+            try:
+                attempt = self._attempt(recipe)
+            except EdgeferryError as error:
+                if not self.attempts:
+                    raise
+                self.failures.append(f"{described(self._method(recipe), recipe)}: {error}")
+                continue
             self.attempts.append(attempt)
             if attempt.holds:
                 return attempt
@@ -110,12 +127,19 @@ class AccuracyControl:
         yield first
         others = [method for method in METHODS if method != self._method(first)]
         yield from (replace(first, method=method) for method in others)
-        self.sensitive = self.tools.rank(self.best().path)
+        self.sensitive = self._ranked(self.best())
         yield replace(self.best().recipe, equalize=True)
         best = self.best()
-        layers = self.tools.rank(best.path) if best.recipe.equalize else self.sensitive
+        layers = self._ranked(best) if best.recipe.equalize else self.sensitive
         for count in _doubling(int(len(layers) * _LARGEST_SHARE)):
             yield replace(best.recipe, float_layers=tuple(layers[:count]))
+
+    def _ranked(self, attempt: Attempt) -> list[str]:
+        try:
+            return self.tools.rank(attempt.path)
+        except EdgeferryError as error:
+            self.failures.append(f"the layers cannot be ranked: {error}")
+            return []
 
     def _attempt(self, recipe: Recipe) -> Attempt:
         path = self.tools.folder / f"attempt{len(self.attempts)}{self.tools.suffix}"
@@ -136,6 +160,22 @@ class AccuracyControl:
 
     def _measure(self, result: Result) -> Literal["top1", "agreement"]:
         return "agreement" if result.top1 is None else "top1"
+
+
+def described(method: str, recipe: Recipe) -> str:
+    """How an attempt is made, in a few words.
+
+    Args:
+        method: The range-finding method that the recipe comes to.
+        recipe: The recipe.
+    """
+    words = [method]
+    if recipe.equalize:
+        words.append("equalized")
+    if left := recipe.float_layers:
+        more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+        words.append(f"in float: {', '.join(left[:NAMED])}{more}")
+    return ", ".join(words)
 
 
 def _doubling(largest: int) -> Iterator[int]:

@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
-from edgeferry.app.accuracy import Probabilities
+import numpy as np
+
+from edgeferry.app.accuracy import Probabilities, as_classes
 from edgeferry.contract import Contract
 
 
@@ -15,27 +18,28 @@ class AnswerChange:
 
     Attributes:
         picture: Its path below the folder of pictures.
-        true: Its class; None where that is not known.
+        true: Its class; None where that is not known. A network of one class answers 1 for it
+            and 0 for its absence.
         reference: The reference's first answer, a class index.
-        reference_score: The reference's probability for it.
+        reference_score: The reference's probability for it; None where that is not a number.
         own: The artifact's first answer.
-        own_score: The artifact's probability for it.
+        own_score: The artifact's probability for it, likewise.
     """
 
     picture: str
     true: int | None
     reference: int
-    reference_score: float
+    reference_score: float | None
     own: int
-    own_score: float
+    own_score: float | None
 
     def to_dict(self, contract: Contract) -> dict[str, Any]:
         """Plain data, each answer with its label."""
         return {
             "picture": self.picture,
             "true": None if self.true is None else _named(contract, self.true),
-            "reference": _named(contract, self.reference, self.reference_score),
-            "answer": _named(contract, self.own, self.own_score),
+            "reference": _named(contract, self.reference) | {"score": self.reference_score},
+            "answer": _named(contract, self.own) | {"score": self.own_score},
         }
 
 
@@ -72,11 +76,13 @@ class AnswerChanges:
             own: The artifact's probabilities, float32 ``[N, classes]``.
             reference: The reference's.
         """
-        for position, true, mine, theirs in zip(positions, truth, own, reference, strict=True):
+        answers = as_classes(own), as_classes(reference)
+        for position, true, mine, theirs in zip(positions, truth, *answers, strict=True):
             answer, before = int(mine.argmax()), int(theirs.argmax())
-            self._count(true if self.labeled else before, answer, before)
-            if answer != before:
-                scores = float(theirs[before]), float(mine[answer])
+            counted = answer if np.isfinite(mine).all() else None
+            self._count(true if self.labeled else before, counted, before)
+            if counted != before:
+                scores = _score(theirs, before), _score(mine, answer)
                 change = AnswerChange(
                     self.name(position), true, before, scores[0], answer, scores[1]
                 )
@@ -103,13 +109,24 @@ class AnswerChanges:
             "classes": self.classes(contract),
         }
 
-    def _count(self, judged: int | None, answer: int, before: int) -> None:
+    def _count(self, judged: int | None, answer: int | None, before: int) -> None:
         if judged is not None:
             self._pictures[judged] += 1
             self._before[judged] += before == judged
             self._after[judged] += answer == judged
 
 
-def _named(contract: Contract, index: int, score: float | None = None) -> dict[str, Any]:
-    named: dict[str, Any] = {"label": contract.label(index), "index": index}
-    return named if score is None else named | {"score": score}
+def _score(probabilities: Probabilities, answer: int) -> float | None:
+    score = float(probabilities[answer])
+    return score if isfinite(score) else None
+
+
+def _named(contract: Contract, index: int) -> dict[str, Any]:
+    label = contract.label(index) if contract.classes > 1 else _yes_or_no(contract, index)
+    return {"label": label, "index": index}
+
+
+def _yes_or_no(contract: Contract, answer: int) -> str:
+    if contract.labels is None:
+        return str(answer)
+    return contract.labels[0] if answer else f"not {contract.labels[0]}"

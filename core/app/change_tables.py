@@ -40,7 +40,7 @@ def _shown(result: Result, rows: int) -> Iterator[RenderableType]:
 
 def _pictures(result: Result, rows: int) -> Table:
     changes = result.extra["changes"]
-    surest = sorted(changes, key=lambda each: -each["reference"]["score"])[:rows]
+    surest = sorted(changes, key=lambda each: -(each["reference"]["score"] or 0))[:rows]
     table = empty_table("picture", "true", result.extra["reference"], "score", "answer", "score")
     table.title = f"{result.artifact}: {len(changes)} of {result.images} answers changed"
     table.title_justify, table.caption_justify = "left", "left"
@@ -61,7 +61,11 @@ def _cells(change: Mapping[str, Any]) -> list[str]:
         change["picture"],
         MISSING if true is None else true["label"],
         before["label"],
-        f"{before['score']:.3f}",
+        _shown_score(before),
         after["label"],
-        f"{after['score']:.3f}",
+        _shown_score(after),
     ]
+
+
+def _shown_score(answer: Mapping[str, Any]) -> str:
+    return MISSING if answer["score"] is None else f"{answer['score']:.3f}"

@@ -14,6 +14,7 @@ def control_data(controlled: Mapping[str, ControlReport]) -> dict[str, Any]:
             "holds": report.chosen.holds,
             "chosen": report.attempts.index(report.chosen),
             "sensitive_layers": list(report.sensitive),
+            "failures": list(report.failures),
             "attempts": [attempt_data(attempt) for attempt in report.attempts],
         }
         for name, report in controlled.items()

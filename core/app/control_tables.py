@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeferry.app.accuracy_control import NAMED, described
 from edgeferry.app.tables import MISSING, empty_table
 
 if TYPE_CHECKING:
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
 
     from edgeferry.app.accuracy_control import Attempt
     from edgeferry.app.export_options import ControlReport, ExportReport
-
-_NAMED = 3
-"""Layers that are named where there are more."""
 
 
 def control_tables(report: ExportReport) -> list[RenderableType]:
@@ -42,21 +40,11 @@ def _cells(attempt: Attempt, mark: str) -> list[str]:
         (attempt.seconds, "{:.1f}"),
     )
     shown = [MISSING if value is None else form.format(value) for value, form in figures]
-    return [described(attempt), *shown, mark]
-
-
-def described(attempt: Attempt) -> str:
-    """How an attempt was made, in a few words."""
-    words = [attempt.method]
-    if attempt.recipe.equalize:
-        words.append("equalized")
-    if left := attempt.recipe.float_layers:
-        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-        words.append(f"in float: {', '.join(left[:_NAMED])}{more}")
-    return ", ".join(words)
+    return [described(attempt.method, attempt.recipe), *shown, mark]
 
 
 def _caption(control: ControlReport) -> str | None:
-    if not control.sensitive:
-        return None
-    return f"most sensitive layers: {', '.join(control.sensitive[:_NAMED])}"
+    lines = [f"not possible: {failure}" for failure in control.failures]
+    if control.sensitive:
+        lines.append(f"most sensitive layers: {', '.join(control.sensitive[:NAMED])}")
+    return "\n".join(lines) or None

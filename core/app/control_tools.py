@@ -53,4 +53,5 @@ def control_tools(
         layers = compare(open_artifact(path), twin, pictures, progress)
         return [layer.layer for layer in layers if layer.precision == "int8"]
 
-    return ControlTools(measured, make, compared, rank, folder, reference.suffix)
+    suffix = reference.suffix
+    return ControlTools(measured, make, compared, rank, folder, suffix, judge.warnings)

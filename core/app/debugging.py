@@ -14,6 +14,7 @@ from edgeferry.app.layer_sums import TwinFiles
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import Artifact, open_artifact, require_contract
 from edgeferry.errors import UsageError
+from edgeferry.exporters.registry import EXPORTERS
 from edgeferry.exporters.statistics import Calibration, batches_of
 from edgeferry.progress import Progress, silent
 
@@ -79,6 +80,7 @@ def debug(
 
     int8, twin = open_artifact(artifact), open_artifact(reference)
     check_twins(int8, twin)
+    EXPORTERS.require(int8.format)
     spec = require_contract(int8).input
     with (
         nullcontext() if scheduler is None else open_crew(scheduler) as crew,
@@ -141,4 +143,18 @@ def check_twins(int8: Artifact, twin: Artifact) -> None:
     if own.source.sha256 != other.source.sha256:
         raise UsageError(
             f"{int8.path.name} and {twin.path.name} were not exported from the same model"
+        )
+    unlike = [
+        what
+        for what, one, two in (
+            ("input", own.input, other.input),
+            ("preprocessing", own.source.preprocessing, other.source.preprocessing),
+            ("head", own.head, other.head),
+        )
+        if one != two
+    ]
+    if unlike:
+        raise UsageError(
+            f"{int8.path.name} and {twin.path.name} were exported with another {unlike[0]} each",
+            "Export both in one go: edgeferry export --precisions fp32,int8",
         )

@@ -24,6 +24,7 @@ from edgeferry.errors import LabelError
 from edgeferry.exporters.base import PreparedSource
 from edgeferry.exporters.processes import Worker
 from edgeferry.labels import match_label
+from edgeferry.pictures import labeled_pictures
 from edgeferry.progress import Progress, silent
 from edgeferry.threads import physical_cores
 from edgeferry.trained_model import APPLICATIONS, check_source
@@ -130,6 +131,7 @@ class _Export:
         options = self.options
         with Worker("source") as worker:
             prepared = self._prepare(worker)
+            self._check_validation(prepared.contract)
             calibration = self._decode(options.calibration, options.calibration_count, prepared)
             validation = self._decode(options.validation, _VALIDATION_SAMPLE, prepared)
             self.notes.add(about_pictures(calibration, validation, options))
@@ -154,6 +156,12 @@ class _Export:
         job = {"kind": "prepare", "source": self.source, "folder": str(self.work), "options": told}
         worker.ask(job, self.progress)
         return PreparedSource.load(self.work / "prepared.json")
+
+    def _check_validation(self, contract: Contract) -> None:
+        """Refuse validation pictures that accuracy could not be measured on in the end."""
+        options = self.options
+        if options.max_accuracy_drop is not None and options.validation is not None:
+            labeled_pictures(options.validation, contract.labels, contract.classes)
 
     def _decode(
         self, pictures: Path | None, count: int, prepared: PreparedSource
@@ -197,6 +205,7 @@ class _Export:
             ]
             for run in runs:
                 whole.add(run.result())
+        self.notes.add(whole.warnings)
         self.notes.add(about_movement(whole.movement.values()))
         return whole
 
@@ -249,10 +258,10 @@ def _exported(
 
 def _true_classes(pictures: CalibrationSet, contract: Contract) -> list[int] | None:
     """The pictures' classes, None where their folders do not name the network's classes."""
+    names = [name for name in pictures.class_names if name is not None]
+    if len(names) < len(pictures.class_names):
+        return None
     try:
-        return [
-            match_label(name or "", contract.labels, contract.classes)
-            for name in pictures.class_names
-        ]
+        return [match_label(name, contract.labels, contract.classes) for name in names]
     except LabelError:
         return None

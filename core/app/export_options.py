@@ -87,12 +87,14 @@ class ControlReport:
         attempts: In the order they were made.
         chosen: The one that was kept.
         sensitive: Layers, the one that adds most error first; empty where methods alone did.
+        failures: What could not be tried, a sentence each.
         failure: Why it is a failure nevertheless; empty where the accuracy holds.
     """
 
     attempts: tuple[Attempt, ...]
     chosen: Attempt
     sensitive: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     failure: str = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -55,12 +56,14 @@ class FormatOutcome:
         failures: Errors by file name, or by the format's name where all is lost.
         controlled: What accuracy control tried, by file name.
         movement: How ranges moved over the last half of the calibration pictures, by format.
+        warnings: What the user should know of the validation pictures.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     failures: dict[str, EdgeferryError] = field(default_factory=dict)
     controlled: dict[str, ControlReport] = field(default_factory=dict)
     movement: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def add(self, other: FormatOutcome) -> None:
         """Take in what came of another format."""
@@ -68,6 +71,7 @@ class FormatOutcome:
         self.failures |= other.failures
         self.controlled |= other.controlled
         self.movement |= other.movement
+        self.warnings += [each for each in other.warnings if each not in self.warnings]
 
 
 def export_format(format: str, plan: FormatPlan, progress: Progress) -> FormatOutcome:
@@ -150,10 +154,17 @@ class _FormatExport:
             )
             control = AccuracyControl(tools, best_method, limit)
             chosen = control.run(recipe)
+        folder = images if images.is_dir() else images.parent
+        told = (f"validation: {each}".replace(f"{folder}{os.sep}", "") for each in tools.warnings())
+        self.outcome.warnings += [each for each in told if each not in self.outcome.warnings]
         final = replace(chosen.recipe, control=control.info(chosen))
         seconds = self._make(final, destination)
         self.outcome.controlled[destination.name] = ControlReport(
-            tuple(control.attempts), chosen, tuple(control.sensitive), _failure(chosen, limit)
+            tuple(control.attempts),
+            chosen,
+            tuple(control.sensitive),
+            tuple(control.failures),
+            _failure(chosen, limit),
         )
         return seconds
 

@@ -66,6 +66,7 @@ class Judge:
         progress: Told each batch.
         crew: Who answers; None is the threads of this process.
         unreadable: What is wrong with pictures that are skipped, by position.
+        broken: Number of answers that are not all numbers, by the file name of the model.
     """
 
     contract: Contract
@@ -74,6 +75,7 @@ class Judge:
     progress: Progress = silent
     crew: Crew | None = None
     unreadable: dict[int, str] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)
     _answers: dict[Path, AnswerStore] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -112,16 +114,23 @@ class Judge:
                 own.write(positions, probabilities)
         if not tally.images:
             raise ImageError(f"none of the pictures in {self.options.images} can be read")
+        if tally.broken:
+            self.broken[subject.path.name] = tally.broken
         if own is not None:
             self._answers[subject.path] = own
         return self._result(subject, runtime, tally, changes, reference if theirs else None)
 
     def warnings(self) -> list[str]:
-        """What the user should know of the pictures."""
-        if not self.unreadable:
-            return []
-        first = self.unreadable[min(self.unreadable)]
-        return [f"{len(self.unreadable)} of {len(self.pictures)} pictures skipped, e.g. {first}"]
+        """What the user should know of the pictures and the answers to them."""
+        total = len(self.pictures)
+        told = [
+            f"{name}: {count} of {total} answers are not numbers"
+            for name, count in self.broken.items()
+        ]
+        if self.unreadable:
+            first = self.unreadable[min(self.unreadable)]
+            told.append(f"{len(self.unreadable)} of {total} pictures skipped, e.g. {first}")
+        return told
 
     def _answered(
         self, subject: Subject, runtime: str

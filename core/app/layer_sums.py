@@ -20,6 +20,8 @@ from edgeferry.exporters.quantized_reader import (
     open_float,
     open_quantized,
 )
+from edgeferry.exporters.statistics import Batch
+from edgeferry.runtimes.base import engine_errors
 from edgeferry.runtimes.registry import RUNTIMES, choose_runtime
 
 Values = NDArray[np.float64]
@@ -91,12 +93,13 @@ class Twins:
     outline: Outline
     _guard: Lock = field(default_factory=Lock)
 
-    def read(self, batch: NDArray[np.uint8]) -> dict[str, Pair]:
+    def read(self, batch: Batch) -> dict[str, Pair]:
         """What layers read and give, as far as both artifacts have it, for one batch."""
         layers = self.outline.layers
         wanted = {name for layer in layers for name in (layer.result, *layer.sources)}
-        with self._guard:
-            expected, found = self.float_model.reader.read(batch), self.quantized.read(batch)
+        with self._guard, engine_errors("a picture cannot be run"):
+            expected = batch.real(self.float_model.reader.read(batch.pictures))
+            found = batch.real(self.quantized.read(batch.pictures))
         both = wanted & expected.keys() & found.keys()
         return {name: (expected[name], found[name]) for name in both}
 
@@ -167,8 +170,10 @@ class TwinFiles:
     def opened(self, paths: Sequence[Path], cores: int | None = None) -> Iterator[Twins]:
         """Open both; they take all cores, whatever is asked for."""
         int8, twin = paths
-        float_model = open_float(twin, self.format)
-        quantized = open_quantized(int8, self.format, float_model.network)
+        with engine_errors(f"the layers of {twin.name} cannot be read"):
+            float_model = open_float(twin, self.format)
+        with engine_errors(f"the layers of {int8.name} cannot be read"):
+            quantized = open_quantized(int8, self.format, float_model.network)
         layers = tuple(float_model.network.layers())
         yield Twins(float_model, quantized, Outline(layers, frozenset(quantized.limits)))
 
@@ -178,12 +183,12 @@ def outline(twins: Twins, _: None) -> Outline:
     return twins.outline
 
 
-def fits(twins: Twins, batch: NDArray[np.uint8]) -> dict[str, Fit]:
+def fits(twins: Twins, batch: Batch) -> dict[str, Fit]:
     """What scales are found from, of one batch."""
     return twins.fits(twins.read(batch))
 
 
-def sums(twins: Twins, item: tuple[NDArray[np.uint8], Scales]) -> dict[str, Sums]:
+def sums(twins: Twins, item: tuple[Batch, Scales]) -> dict[str, Sums]:
     """How the two runs of one batch differ when these scales are undone."""
     batch, scales = item
     return twins.sums(twins.read(batch), scales)

@@ -199,7 +199,7 @@ def _int8_facts(quantization: Mapping[str, Any] | None) -> str:
         facts.append(
             f"lost {control['drop']:.2f} of the {control['max_drop']:g} points of "
             f"{control['measure']} allowed on {control['images']} pictures, "
-            f"attempt {control['attempts']}"
+            f"the choice of {control['attempts']} attempts"
         )
     return "; ".join(facts)
 

@@ -8,6 +8,7 @@ import pytest
 from edgeferry.app.accuracy_control import AccuracyControl, ControlTools
 from edgeferry.app.results import Result
 from edgeferry.calibration.ranges import METHODS
+from edgeferry.errors import EngineError, UsageError
 from edgeferry.exporters.recipes import INT8
 
 LAYERS = [f"layer{number}" for number in range(12)]
@@ -37,7 +38,7 @@ class Bench:
 
     def control(self, max_drop=0.5, tmp_path=Path()):
         reference = Result("fp32", top1=90.0 if self.labeled else None)
-        tools = ControlTools(reference, self.make, self.judge, self.rank, tmp_path, ".onnx")
+        tools = ControlTools(reference, self.make, self.judge, self.rank, tmp_path, ".onnx", list)
         return AccuracyControl(tools, "percentile", max_drop)
 
 
@@ -105,3 +106,44 @@ def test_without_labels_agreement_is_held():
     attempt = control.run(INT8)
     assert attempt.drop == pytest.approx(0.3)
     assert control.info(attempt).measure == "agreement"
+
+
+def test_what_cannot_be_made_is_told_and_the_rest_goes_on():
+    bench = Bench(lambda recipe: 89.8 if recipe.float_layers else 80)
+    judge = bench.judge
+
+    def failing(path):
+        if bench.made[-1].equalize:
+            bench.made.pop()
+            raise EngineError("the engine refuses it")
+        return judge(path)
+
+    bench.judge = failing
+    control = bench.control()
+    attempt = control.run(INT8)
+    assert attempt.holds
+    assert attempt.recipe.float_layers == (LAYERS[0],)
+    assert control.failures == ["percentile, equalized: the engine refuses it"]
+
+
+def test_layers_that_cannot_be_ranked_lose_nothing():
+    bench = Bench(lambda recipe: 80)
+
+    def unranked(path):
+        raise UsageError("no layer in common")
+
+    bench.rank = unranked
+    control = bench.control()
+    assert control.run(INT8) == control.best()
+    assert "no layer in common" in control.failures[0]
+
+
+def test_a_first_recipe_that_fails_is_an_error():
+    bench = Bench(lambda recipe: 80)
+
+    def failing(path):
+        raise EngineError("the engine refuses it")
+
+    bench.judge = failing
+    with pytest.raises(EngineError, match="refuses"):
+        bench.control().run(INT8)

@@ -1,11 +1,13 @@
 """Accuracy-controlled export of a network that plain int8 ruins."""
 
 import json
+import shutil
 
 import hostile
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 import edgeferry
 from edgeferry.app.accuracy_control import AccuracyControl
@@ -149,3 +151,46 @@ def test_what_cannot_be_controlled_is_refused(source, trained, tmp_path, capfd, 
     assert run([*command, "--calibration", str(trained.calibration), *more]) == 2
     assert problem in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def unknown_labels(folder):
+    (folder / "nosuchlabel").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "nosuchlabel" / "1.png")
+    return folder, "'nosuchlabel' is no label"
+
+
+def empty(folder):
+    folder.mkdir()
+    return folder, "validation holds no pictures"
+
+
+def an_array(folder):
+    np.save(folder.with_suffix(".npy"), np.zeros((4, 8, 8, 3), np.uint8))
+    return folder.with_suffix(".npy"), "no folder of pictures"
+
+
+@pytest.mark.parametrize("make", [unknown_labels, empty, an_array])
+def test_validation_pictures_of_no_use_are_refused_before_any_work(
+    source, trained, tmp_path, capfd, make
+):
+    path, problem = make(tmp_path / "validation")
+    command = export_command(source, trained, tmp_path / "out")
+    command[command.index("--validation") + 1] = str(path)
+    assert run(command) == 2
+    assert problem in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_validation_pictures_that_cannot_be_read_are_told(
+    source, trained, tmp_path, monkeypatch, capfd
+):
+    shutil.copytree(trained.pictures, tmp_path / "validation")
+    broken = sorted((tmp_path / "validation").glob("*/*.png"))[3]
+    broken.write_bytes(b"no picture")
+    monkeypatch.setattr(AccuracyControl, "_candidates", lambda self, first: iter([first]))
+    command = export_command(source, trained, tmp_path / "out", "--formats", "onnx")
+    command[command.index("--validation") + 1] = str(tmp_path / "validation")
+    run(command)
+    told = " ".join(capfd.readouterr().err.split())
+    assert "validation: 1 of 360 pictures skipped" in told
+    assert f"{broken.parent.name}/{broken.name}" in told

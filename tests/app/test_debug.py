@@ -160,17 +160,30 @@ def test_artifacts_that_are_no_twins_are_refused(exported, images, case):
         )
 
 
-def test_twins_of_two_sources_are_refused(twins, images, tmp_path):
+UNLIKE = {
+    "source": (lambda c: {"source": replace(c.source, sha256="1" * 64)}, "from the same model"),
+    "preprocessing": (
+        lambda c: {"source": replace(c.source, preprocessing="caffe")},
+        "with another preprocessing",
+    ),
+    "input": (lambda c: {"input": replace(c.input, batch=4)}, "with another input"),
+    "head": (lambda c: {"head": "sigmoid"}, "with another head"),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE.values(), ids=UNLIKE)
+def test_twins_that_were_exported_otherwise_are_refused(twins, images, tmp_path, case):
     onnx = pytest.importorskip("onnx")
     from edgeferry.artifact import METADATA_NAME, read_contract
 
+    change, problem = case
     int8, fp32 = twins("onnx")
     contract = read_contract(fp32)
     model = onnx.load(fp32)
-    other = replace(contract, source=replace(contract.source, sha256="1" * 64))
+    other = replace(contract, **change(contract))
     onnx.helper.set_model_props(model, {METADATA_NAME: other.to_json()})
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(UsageError, match="not exported from the same model"):
+    with pytest.raises(UsageError, match=problem):
         debug(int8, tmp_path / "other.onnx", images)
 
 

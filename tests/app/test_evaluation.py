@@ -1,14 +1,17 @@
 """Evaluation, held to plain numpy."""
 
+import json
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgeferry.app.accuracy import divergences
+from edgeferry.app.accuracy import Tally, divergences
 from edgeferry.app.evaluation import EvaluationOptions, evaluate
+from edgeferry.app.results import results_schema
 from edgeferry.errors import ContractError, EdgeferryError, ImageError, LabelError
 
 LABELS = ("red", "green", "blue", "gray", "violet", "white")
@@ -170,3 +173,36 @@ def test_trained_model_is_a_reference_with_a_row_of_its_own(exported):
         assert result.extra["reference"] == exported.keras_path.name
         assert result.agreement >= {"fp32": 100, "fp16": 99, "int8": 98}[result.precision]
     assert by_name["digits.fp32.onnx"].kl < by_name["digits.int8.onnx"].kl < 0.03
+
+
+def test_one_sigmoid_answers_yes_or_no():
+    tally = Tally("sigmoid")
+    own = np.array([[0.9], [0.4], [0.6], [0.2]], np.float32)
+    reference = np.array([[0.8], [0.6], [0.7], [0.1]], np.float32)
+    tally.add(own, [1, 1, 0, 0], reference)
+    measures = tally.measures()
+    assert (measures["top1"], measures["agreement"]) == (50, 75)
+
+
+def test_answers_that_are_not_numbers_are_wrong_and_make_no_figures():
+    tally = Tally("softmax")
+    own = np.array([[np.nan, np.nan], [0.3, 0.7]], np.float32)
+    tally.add(own, [0, 1], np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))
+    measures = tally.measures()
+    assert (tally.broken, measures["top1"], measures["agreement"]) == (1, 50, 50)
+    assert (measures["kl"], measures["sqnr_db"]) == (None, None)
+
+
+def test_answers_that_are_not_numbers_are_counted_in_a_warning(
+    tmp_path, pictures, matrix, write_network
+):
+    paths = [
+        write_network(tmp_path / "colors.int8.onnx", "int8", matrix * np.float32(np.nan)),
+        write_network(tmp_path / "colors.fp32.onnx", "fp32", matrix),
+    ]
+    report = evaluate(paths, EvaluationOptions(pictures))
+    assert "colors.int8.onnx: 20 of 20 answers are not numbers" in report.warnings
+    document = report.document()
+    jsonschema.validate(document, results_schema())
+    json.dumps(document, allow_nan=False)
+    assert len(document["results"][0]["changes"]) == 20

@@ -116,5 +116,5 @@ def test_movement_is_told_against_the_width_that_ranges_have_in_the_end():
     assert found == pytest.approx({"typical": 0, "high": 0.36, "most": 0.4, "tensor": "moving"})
 
 
-def test_without_a_half_nothing_moved():
-    assert movement({}, {"a": Range(0, 1)})["most"] == 0
+def test_without_a_half_nothing_is_told_of_movement():
+    assert movement({}, {"a": Range(0, 1)}) == {}

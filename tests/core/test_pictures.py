@@ -118,3 +118,12 @@ def test_an_unknown_folder_lists_the_nearest_labels(tmp_path):
     put(tmp_path, "foxx/1.png")
     with pytest.raises(LabelError, match=r"'foxx'[^$]*'fox'"):
         labeled_pictures(tmp_path, LABELS, 3)
+
+
+def test_one_class_is_told_from_its_absence(tmp_path):
+    put(tmp_path, "0/a.png", "1/b.png", "fox/c.png", "not fox/d.png")
+    found = labeled_pictures(tmp_path, ("Fox",), 1)
+    assert [picture.index for picture in found] == [0, 1, 1, 0]
+    put(tmp_path, "hound/e.png")
+    with pytest.raises(LabelError, match="'hound' is not an answer of a network of one class"):
+        labeled_pictures(tmp_path, ("Fox",), 1)

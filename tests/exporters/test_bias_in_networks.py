@@ -78,7 +78,7 @@ def openvino_layers(prepared, calibration):
 def measured(reader, axes, calibration):
     observer = ChannelObserver(axes)
     for batch in calibration:
-        observer.observe(reader.read(batch))
+        observer.observe(reader.read(batch.pictures))
     return observer.channels()
 
 

@@ -231,3 +231,15 @@ def test_the_graph_lies_beside_the_first_and_is_the_same_each_time(workbench, se
     assert after.contract == before.contract
     assert equalized(before).graph.read_bytes() == first != untouched
     assert before.graph.read_bytes() == untouched
+
+
+def test_a_last_activation_of_its_own_form_keeps_the_output(workbench, classifier, draw, reference):
+    def head(x):
+        from keras import layers, ops
+
+        powers = ops.exp(layers.Dense(4)(x)) + 1e-3
+        return powers / ops.sum(powers, axis=-1, keepdims=True)
+
+    model = classifier(head=head)
+    prepared = workbench.prepare(model)
+    workbench.require_agreement(equalized(prepared), draw(), reference(model, draw()))

@@ -91,3 +91,53 @@ def test_clipped_activations_in_front_of_a_padded_pooling(classifier, quantized)
         assert max(kinds["Quantize"], kinds["Dequantize"]) <= 1, (format, kinds)
         pools = {each.precision for each in operations if each.kind in ("Pool", "Pad")}
         assert pools == {"int8"}, format
+
+
+@pytest.mark.parametrize("pad", [None, "pool", "pad", "concatenation"])
+def test_a_depthwise_layer_behind(pad, draw, settle, close):
+    """NNCF quantizes by channel what stands before these."""
+    keras.utils.set_random_seed(4)
+    image = keras.Input((32, 32, 3))
+    x = layers.Conv2D(8, 3, strides=2, activation="relu")(image)
+    if pad == "pool":
+        x = layers.MaxPooling2D(2)(x)
+    elif pad == "pad":
+        x = layers.ZeroPadding2D(1)(x)
+    elif pad == "concatenation":
+        x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="relu")(x)])
+    x = layers.DepthwiseConv2D(3, activation="relu")(x)
+    x = layers.SeparableConv2D(6, 3, activation="relu")(x)
+    x = softmax_of(layers.GlobalAveragePooling2D()(x))
+    close(settle(keras.Model(image, x), draw(count=32)))
+
+
+def test_scores_of_a_convolution_have_no_integer_steps(classifier, quantized, workbench, draw):
+    """As in MobileNet: pooled, then convolved."""
+
+    def head(x):
+        x = layers.Conv2D(5, 1)(layers.Reshape((1, 1, x.shape[-1]))(x))
+        return layers.Softmax()(layers.Flatten()(x))
+
+    images = draw(count=64)
+    files = quantized(classifier(head=head))
+    for format, answers in workbench.answers(files, images).items():
+        scores = np.log(answers.astype(np.float64))
+        steps = np.unique((scores[:, :1] - scores[:, 1:]).round(5))
+        assert len(steps) > 0.9 * 4 * len(images), format
+
+
+def test_scores_that_are_pooled_are_float(classifier, quantized, close):
+    """As in SqueezeNet: convolved, then pooled."""
+
+    def head(x):
+        x = layers.Conv2D(5, 1, activation="relu")(layers.Reshape((4, 4, 1))(x))
+        return layers.Softmax()(layers.GlobalAveragePooling2D()(x))
+
+    model = classifier(head=head)
+    close(model)
+    for format, path in quantized(model).items():
+        with load(path, threads=1) as predictor:
+            operations = predictor.describe().operations
+        pools = [each.precision for each in operations if each.kind in ("Mean", "Pool")]
+        assert pools[-1] == "fp32", format
+        assert operations[[each.kind for each in operations].index("Conv")].precision == "int8"

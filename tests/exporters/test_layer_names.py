@@ -156,3 +156,15 @@ def test_activations_are_read_under_the_names_of_their_layers(workbench, classif
         np.testing.assert_allclose(
             opened.reader.read(images)[layer.result], expected, atol=1e-4, err_msg=format
         )
+
+
+def test_separable_layers_are_called_as_in_keras(names):
+    image = keras.Input((32, 32, 3))
+    x = layers.SeparableConv2D(4, 3, name="separable_conv2d")(image)
+    x = layers.SeparableConv2D(4, 3, name="mine")(x)
+    x = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    found = names(keras.Model(image, x))
+    for format in FORMATS:
+        kinds = {name.removesuffix(" (2)") for name in found[format]}
+        assert len(found[format]) == 5, format
+        assert {"separable_conv2d", "mine"} < kinds, format

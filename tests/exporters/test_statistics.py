@@ -73,3 +73,9 @@ def test_each_batch_is_told(calibration):
     steps = []
     collect(Reader(), calibration(4), {}, lambda *step: steps.append(step))
     assert steps == [("calibrating", 0, 2), ("calibrating", 1, 2)]
+
+
+def test_what_fills_up_the_last_batch_does_not_count(calibration, pixels):
+    one, four = (collect(Reader(), calibration(n), {"pixels": -1}, silent) for n in (1, 4))
+    assert four.ranges("mse") == one.ranges("mse")
+    np.testing.assert_allclose(four.channels["pixels"].mean, one.channels["pixels"].mean)
