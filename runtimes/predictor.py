@@ -177,7 +177,8 @@ class Predictor(Closing):
             self._runtime.close()
 
     def _predict_batch(self, pictures: Any, options: DecodingOptions, color: Color) -> list[Any]:
-        decode, views = DECODERS[self.contract.task], [None] * len(pictures)
+        decode = DECODERS[self.contract.task]
+        views: list[View | None] = [None] * len(pictures)
         if self.contract.task in PLACED:
             images, views = self._viewed(pictures, color)
         else:

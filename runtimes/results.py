@@ -84,7 +84,7 @@ class Mask:
 def _nearest(length: int, low: float, high: float, cells: int) -> NDArray[np.int64]:
     """The cell that each pixel of a picture's side lies in; outside of all where it is unseen."""
     places = (np.arange(length) + 0.5 - low) * cells / (high - low)
-    return np.floor(places).astype(np.int64)
+    return np.asarray(np.floor(places), np.int64)
 
 
 def _within(cells: NDArray[np.int64], count: int) -> NDArray[np.bool_]:

@@ -69,7 +69,7 @@ def intersection_over_union(box: Boxes, others: Boxes) -> NDArray[np.float32]:
     high = np.minimum(box[2:], others[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
     union = _area(box[None]) + _area(others) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
 def _area(boxes: Boxes) -> NDArray[np.float32]:

@@ -186,16 +186,16 @@ class TaskJudge:
         return self._result(subject, reference, count, figures)
 
     def _score(self, contract: Contract) -> Score | None:
-        scores = {"segmentation": MaskScore, "detection": BoxScore}
         if self.truth is None:
             return None
-        if contract.task not in scores:
-            raise UsageError(
-                f"nothing is true or false of the outputs of {contract.task}",
-                "They are compared with a reference: leave --truth out",
-            )
-        made: Score = scores[contract.task](self.truth, self.root, contract)
-        return made
+        if contract.task == "segmentation":
+            return MaskScore(self.truth, self.root, contract)
+        if contract.task == "detection":
+            return BoxScore(self.truth, self.root, contract)
+        raise UsageError(
+            f"nothing is true or false of the outputs of {contract.task}",
+            "They are compared with a reference: leave --truth out",
+        )
 
     def _opened(self, subject: Subject) -> Predictor:
         asked = None if subject.format == "keras" else self.runtime
