@@ -28,7 +28,7 @@ def errors(workbench, draw):
     def of(prepared, recipe, source):
         int8 = workbench.export(prepared, recipe, draw())
         fp32 = workbench.export(source)
-        batches = np.split(draw(), 8)
+        batches = workbench.calibration(draw(), source)
         return {
             format: compare(open_artifact(path), open_artifact(fp32[format]), batches)
             for format, path in int8.items()
