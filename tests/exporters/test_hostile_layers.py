@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import hostile
-import numpy as np
 import pytest
 
 from edgeferry.app.debugging import compare
