@@ -168,21 +168,33 @@ def test_a_host_that_freezes_is_a_lost_device(openssh, device, marker):
     wait_until(lambda: not marked_processes(marker))
 
 
-def test_a_client_that_is_killed_leaves_no_command_behind(openssh, marker):
-    program = (
-        "import os, sys\n"
-        "from edgeferry.devices.device import Command, DeviceSettings\n"
-        "from edgeferry.devices.ssh_device import SshDevice\n"
-        f"command = Command([sys.executable, '-c', {WAITING!r}, os.environ['MARKER']])\n"
-        "device = SshDevice(DeviceSettings('edge', 'ssh://edge'))\n"
-        "device.run(command, lambda line: print(line, flush=True))\n"
-    )
-    client = subprocess.Popen(
-        [sys.executable, "-c", program],
+CLIENT = f"""
+import os, sys
+from edgeferry.devices.device import Command, DeviceSettings
+from edgeferry.devices.ssh_device import SshDevice
+command = Command([sys.executable, '-c', {WAITING!r}, os.environ['MARKER']])
+device = SshDevice(DeviceSettings('edge', 'ssh://edge'))
+try:
+    device.run(command, lambda line: print(line, flush=True))
+except KeyboardInterrupt:
+    print(device.run(Command(['echo', 'hello'])).stdout)
+"""
+
+
+@pytest.fixture
+def client(openssh, marker):
+    """A process that waits for a command on the device."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLIENT],
         env={**os.environ, "MARKER": marker},
         stdout=subprocess.PIPE,
         text=True,
     )
+    with process:
+        yield process
+
+
+def test_a_client_that_is_killed_leaves_no_command_behind(client, marker):
     with client:
         assert client.stdout.readline() == "here\n"
         assert marked_processes(marker)
@@ -190,20 +202,12 @@ def test_a_client_that_is_killed_leaves_no_command_behind(openssh, marker):
     wait_until(lambda: not marked_processes(marker))
 
 
-def test_ctrl_c_while_a_command_is_waited_for_ends_it(device, marker):
-    running = threading.Event()
-
-    def interrupt():
-        running.wait()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    interrupter = threading.Thread(target=interrupt)
-    interrupter.start()
-    with pytest.raises(KeyboardInterrupt):
-        device.run(waiting(marker), lambda line: running.set())
-    interrupter.join()
+def test_ctrl_c_while_a_command_is_waited_for_ends_it(client, marker):
+    with client:
+        assert client.stdout.readline() == "here\n"
+        client.send_signal(signal.SIGINT)
+        assert client.stdout.readline() == "hello\n"
     wait_until(lambda: not marked_processes(marker))
-    assert device.run(HELLO).stdout == "hello\n"
 
 
 def test_a_push_that_is_cut_off_leaves_nothing(openssh, device, tmp_path):

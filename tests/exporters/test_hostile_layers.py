@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import hostile
-import numpy as np
 import pytest
 
 from edgeferry.app.debugging import compare
@@ -28,7 +27,7 @@ def errors(workbench, draw):
     def of(prepared, recipe, source):
         int8 = workbench.export(prepared, recipe, draw())
         fp32 = workbench.export(source)
-        batches = np.split(draw(), 8)
+        batches = workbench.calibration(draw(), source)
         return {
             format: compare(open_artifact(path), open_artifact(fp32[format]), batches)
             for format, path in int8.items()

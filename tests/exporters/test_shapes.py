@@ -74,7 +74,8 @@ def test_calibration_fills_its_batches_with_the_last_picture(workbench, classifi
     calibration = workbench.calibration(images, workbench.prepare(classifier()))
     batches = list(replace(calibration, batch=4))
     assert len(batches) == len(replace(calibration, batch=4)) == (2 if count == 5 else 1)
-    flat = np.concatenate(batches)
+    assert sum(batch.count for batch in batches) == count
+    flat = np.concatenate([batch.pictures for batch in batches])
     np.testing.assert_array_equal(flat[:count], images)
     for picture in flat[count:]:
         np.testing.assert_array_equal(picture, images[-1])
