@@ -18,8 +18,9 @@ def host(path: str, picture: str) -> Callable[[], object]:
     import numpy as np
 
     from edgeferry.artifact import read_contract
+    from edgeferry.contract import PROBABILITIES
     from edgeferry.images import to_input
-    from edgeferry.runtimes.tasks import DECODERS
+    from edgeferry.runtimes.tasks import DECODERS, DecodingOptions
 
     contract = read_contract(path)
     decode = DECODERS[contract.task]
@@ -27,7 +28,7 @@ def host(path: str, picture: str) -> Callable[[], object]:
 
     def timed() -> object:
         to_input(picture, contract.input)
-        return decode(scores, contract, 5)
+        return decode({PROBABILITIES: scores}, contract, DecodingOptions(), None)
 
     return timed
 

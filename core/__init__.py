@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from edgeferry.contract import Contract
     from edgeferry.errors import EdgeferryError
     from edgeferry.runtimes.predictor import Predictor, load
-    from edgeferry.runtimes.tasks import Prediction
+    from edgeferry.runtimes.results import Detection, Mask, Prediction
 
     __version__: str
 
 __all__ = [
     "Contract",
+    "Detection",
     "EdgeferryError",
+    "Mask",
     "Prediction",
     "Predictor",
     "__version__",
@@ -30,8 +32,10 @@ __all__ = [
 
 _HOMES = {
     "Contract": "edgeferry.contract",
+    "Detection": "edgeferry.runtimes.results",
     "EdgeferryError": "edgeferry.errors",
-    "Prediction": "edgeferry.runtimes.tasks",
+    "Mask": "edgeferry.runtimes.results",
+    "Prediction": "edgeferry.runtimes.results",
     "Predictor": "edgeferry.runtimes.predictor",
     "export": "edgeferry.app.export",
     "load": "edgeferry.runtimes.predictor",

@@ -1,8 +1,11 @@
 """The contract that travels inside every artifact: what goes in, what comes out, where it is from.
 
-In: one tensor ``image``, uint8 ``[N, height, width, channels]``, RGB or grayscale. Out: for
-classification ``probabilities``, float32 ``[N, classes]``. Everything between is in the graph;
-decoding, orientation, resizing and cropping are the host's part and follow ``ResizeRule``.
+In: one tensor ``image``, uint8 ``[N, height, width, channels]``, RGB or grayscale. Out, by task,
+float32: ``probabilities`` ``[N, classes]`` for classification and ``[N, height, width, classes]``
+for segmentation; ``boxes`` ``[N, M, 4]`` (x1, y1, x2, y2 as shares of the input) and ``scores``
+``[N, M, classes]`` for detection, before non-maximum suppression; ``embedding`` ``[N, length]``;
+for raw whatever the source gives, by its names. Everything between is in the graph; decoding,
+orientation, resizing and cropping are the host's part and follow ``ResizeRule``.
 """
 
 import json
@@ -12,16 +15,17 @@ from typing import Any, Literal, Self, get_args
 
 from edgeferry.errors import ContractError
 
-SCHEMA_VERSION = 2
-"""2 added ``quantization``; contracts of schema 1 are read as without."""
+SCHEMA_VERSION = 3
+"""2 added ``quantization``, 3 added ``outputs`` and other tasks; older ones are read as without."""
 INPUT_NAME = "image"
-OUTPUT_NAMES = {"classification": "probabilities"}
+PROBABILITIES, EMBEDDING, BOXES, SCORES = "probabilities", "embedding", "boxes", "scores"
+"""Names of the outputs, where the task says them."""
 
-Task = Literal["classification"]
+Task = Literal["classification", "segmentation", "detection", "embedding", "raw"]
 ResizeMethod = Literal["shorter", "squash", "pad"]
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Preprocessing = Literal["caffe", "torch", "tf", "zero_one", "none"]
-Head = Literal["softmax", "sigmoid"]
+Head = Literal["softmax", "sigmoid", "none"]
 Precision = Literal["fp32", "fp16", "int8"]
 Format = Literal["tflite", "onnx", "openvino"]
 
@@ -77,6 +81,19 @@ class InputSpec:
     def shape(self) -> tuple[int | None, int, int, int]:
         """Shape of the tensor, None where the batch is dynamic."""
         return (self.batch, self.height, self.width, self.channels)
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One output tensor, float32.
+
+    Attributes:
+        name: Its name in every format.
+        shape: Of one picture: without the batch axis.
+    """
+
+    name: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -150,15 +167,17 @@ class Contract:
     Attributes:
         task: What the outputs mean.
         input: The input tensor and the resize rule.
-        classes: Number of outputs per picture.
+        classes: Number of them; 0 where the task knows none.
         labels: One per class, or None.
-        head: The activation that ends the graph, in float.
+        head: The activation that ends the graph, in float; ``none`` where the outputs are as
+            the source gives them.
         precision: ``fp32``, ``fp16`` or ``int8``.
         recipe: Name of the quantization recipe; for float artifacts the precision.
         source: The trained model.
         calibration: The calibration set; None for float artifacts.
         quantization: What else int8 took; None for float artifacts.
         versions: Versions of the tools that made it.
+        outputs: The output tensors; for classification they follow from ``classes``.
     """
 
     task: Task
@@ -172,6 +191,7 @@ class Contract:
     calibration: CalibrationInfo | None = None
     quantization: QuantizationInfo | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[OutputSpec, ...] = ()
 
     def __post_init__(self) -> None:
         _require_choice("task", self.task, get_args(Task))
@@ -179,11 +199,15 @@ class Contract:
         _require_choice("precision", self.precision, get_args(Precision))
         if self.labels is not None and len(self.labels) != self.classes:
             raise ContractError(f"{len(self.labels)} labels for {self.classes} classes")
+        if self.task == "classification":
+            object.__setattr__(self, "outputs", (OutputSpec(PROBABILITIES, (self.classes,)),))
+        elif not self.outputs:
+            raise ContractError(f"the contract names no outputs of its {self.task}")
 
     @property
-    def output_name(self) -> str:
-        """Name of the output tensor, set by the task."""
-        return OUTPUT_NAMES[self.task]
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the output tensors, in order."""
+        return tuple(output.name for output in self.outputs)
 
     def label(self, index: int) -> str:
         """Label of a class, its number where the network came without labels."""
@@ -214,6 +238,7 @@ class Contract:
         data = asdict(self)
         data["labels"] = None if self.labels is None else list(self.labels)
         data["versions"] = dict(sorted(self.versions.items()))
+        data["outputs"] = [{"name": o.name, "shape": list(o.shape)} for o in self.outputs]
         return {"schema": SCHEMA_VERSION, **data}
 
     def to_json(self) -> str:
@@ -248,6 +273,7 @@ class Contract:
                 calibration=data["calibration"] and CalibrationInfo(**data["calibration"]),
                 quantization=_quantization_from_dict(data.get("quantization")),
                 versions=dict(data["versions"]),
+                outputs=tuple(map(_output_from_dict, data.get("outputs", ()))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ContractError(f"the contract is malformed: {error!r}") from error
@@ -270,6 +296,10 @@ class Contract:
 
 def _input_from_dict(data: Mapping[str, Any]) -> InputSpec:
     return InputSpec(**{**data, "resize": ResizeRule(**data["resize"])})
+
+
+def _output_from_dict(data: Mapping[str, Any]) -> OutputSpec:
+    return OutputSpec(str(data["name"]), tuple(map(int, data["shape"])))
 
 
 def _quantization_from_dict(data: Mapping[str, Any] | None) -> QuantizationInfo | None:

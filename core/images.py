@@ -18,7 +18,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from edgeferry.contract import InputSpec
 from edgeferry.errors import ImageError, UsageError
-from edgeferry.resizing import Size, needed_size, resized
+from edgeferry.resizing import needed_size, resized
+from edgeferry.views import Size, View, view_of
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -67,21 +68,35 @@ def to_input(picture: ImageLike, spec: InputSpec, color: Color = "rgb") -> NDArr
     Raises:
         ImageError: If it cannot be read as a picture, or is larger than Pillow takes for safe.
     """
-    image, size = _open_picture(picture, spec, color)
+    return to_input_and_view(picture, spec, color)[0]
+
+
+def to_input_and_view(
+    picture: ImageLike, spec: InputSpec, color: Color = "rgb"
+) -> tuple[NDArray[np.uint8], View]:
+    """Bring a picture to the network's input, and tell what part of it that is.
+
+    Arguments and errors are those of ``to_input``.
+    """
+    image, size, full = _open_picture(picture, spec, color)
     if 0 in image.size:
         raise ImageError(f"{_name(picture)} is empty: {image.width} x {image.height} pixels")
     try:
         pixels = np.array(resized(_with_channels(image, spec.channels), size, spec))
     except (OSError, ValueError, MemoryError) as error:
         raise ImageError(f"cannot convert {_name(picture)}: {_reason(error)}") from error
-    return pixels.reshape(spec.height, spec.width, spec.channels)
+    return pixels.reshape(spec.height, spec.width, spec.channels), view_of(*full, spec)
 
 
-def _open_picture(picture: ImageLike, spec: InputSpec, color: Color) -> tuple[Image.Image, Size]:
-    """Decode a picture and turn it upright, in whatever mode it has; give its size too."""
+_Opened = tuple[Image.Image, Size, tuple[int, int]]
+"""A picture, upright; its size where the decoder scaled it, with fractions; its size as stored."""
+
+
+def _open_picture(picture: ImageLike, spec: InputSpec, color: Color) -> _Opened:
+    """Decode a picture and turn it upright, in whatever mode it has."""
     if isinstance(picture, np.ndarray):
         image = _from_array(picture, color)
-        return image, image.size
+        return image, image.size, image.size
     if not isinstance(picture, str | Path | bytes | Image.Image):
         raise ImageError(
             f"cannot take a {type(picture).__name__} for a picture",
@@ -101,12 +116,13 @@ def _open_picture(picture: ImageLike, spec: InputSpec, color: Color) -> tuple[Im
         raise ImageError(f"cannot read {_name(picture)}: {_reason(error)}") from error
 
 
-def _opened(picture: str | Path | bytes | Image.Image, spec: InputSpec) -> tuple[Image.Image, Size]:
+def _opened(picture: str | Path | bytes | Image.Image, spec: InputSpec) -> _Opened:
     if isinstance(picture, Image.Image):
-        return _upright(picture, picture.size)
+        return _upright(picture, picture.size, picture.size)
     with BytesIO(picture) if isinstance(picture, bytes) else open(picture, "rb") as file:
         image = _identified(file)
-        return _upright(image, _decode_smaller(image, spec))
+        full = image.size
+        return _upright(image, _decode_smaller(image, spec), full)
 
 
 def _identified(file: IO[bytes]) -> Image.Image:
@@ -135,12 +151,13 @@ def _decode_smaller(image: Image.Image, spec: InputSpec) -> Size:
     return drafted[1][2:] if drafted else image.size
 
 
-def _upright(image: Image.Image, size: Size) -> tuple[Image.Image, Size]:
+def _upright(image: Image.Image, size: Size, full: tuple[int, int]) -> _Opened:
     image.load()
     orientation = _orientation(image)
     if orientation not in _UPRIGHT:
-        return image, size
-    return image.transpose(_UPRIGHT[orientation]), size[::-1] if orientation in _LYING else size
+        return image, size, full
+    turned = image.transpose(_UPRIGHT[orientation])
+    return (turned, size[::-1], full[::-1]) if orientation in _LYING else (turned, size, full)
 
 
 def _orientation(image: Image.Image) -> int:

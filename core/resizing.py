@@ -3,9 +3,7 @@
 from PIL import Image
 
 from edgeferry.contract import InputSpec, ResizeRule
-
-Size = tuple[float, float]
-"""Width and height, pixels."""
+from edgeferry.views import Size, center_part, fitting_size
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -64,22 +62,14 @@ def _cropped(
     Only the part that survives the crop is scaled: faster, the same picture, and a strip of a
     picture does not become a giant on the way.
     """
-    covered = [round(side / crop_ratio) for side in size]
-    scale = max(side / length for side, length in zip(covered, own, strict=True))
-    low, high = [], []
-    for length, side in zip(own, size, strict=True):
-        scaled = max(round(length * scale), side)
-        start = (scaled - side) // 2
-        low.append(start * length / scaled)
-        high.append(min((start + side) * length / scaled, length))
+    low, high = center_part(own, size, crop_ratio)
     return image.resize(size, resample, (low[0], low[1], high[0], high[1]))
 
 
 def _padded(
     image: Image.Image, own: Size, size: tuple[int, int], resample: Image.Resampling
 ) -> Image.Image:
-    scale = min(side / length for side, length in zip(size, own, strict=True))
-    width, height = (max(1, round(length * scale)) for length in own)
+    width, height = fitting_size(own, size)
     canvas = Image.new(image.mode, size)
     corner = ((size[0] - width) // 2, (size[1] - height) // 2)
     canvas.paste(image.resize((width, height), resample, (0, 0, *own)), corner)

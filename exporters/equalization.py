@@ -62,9 +62,9 @@ def equalized(source: PreparedSource) -> PreparedSource:
     import tensorflow as tf
 
     graph_def = tf.compat.v1.GraphDef.FromString(source.graph.read_bytes())
-    graph = Graph(graph_def, source.contract.output_name)
+    graph = Graph(graph_def, source.contract.output_names)
     equalize(graph)
-    graph.name_output(source.contract.output_name)
+    graph.name_outputs(source.contract.output_names)
     path = source.graph.with_name("graph-equalized.pb")
     with atomic_path(path) as temporary:  # the processes of several formats write the same file
         temporary.write_bytes(graph.graph_def().SerializeToString(deterministic=True))

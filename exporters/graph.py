@@ -8,6 +8,7 @@ source was.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,15 +31,15 @@ class Graph:
 
     Args:
         graph_def: The graph; variables already frozen to constants.
-        output: Name of its output node.
+        outputs: Names of its output nodes.
     """
 
-    def __init__(self, graph_def: GraphDef, output: str) -> None:
+    def __init__(self, graph_def: GraphDef, outputs: Sequence[str]) -> None:
         import tensorflow as tf
 
-        kept = tf.compat.v1.graph_util.extract_sub_graph(graph_def, [output])
+        kept = tf.compat.v1.graph_util.extract_sub_graph(graph_def, list(outputs))
         self.nodes: dict[str, NodeDef] = {node.name: node for node in kept.node}
-        self.output = output
+        self.outputs = list(outputs)
         self._use_float32()
         self._drop_aliases()
 
@@ -48,7 +49,8 @@ class Graph:
         for node in self.nodes.values():
             for name in node.input:
                 readers[node_name(name)].append(node.name)
-        readers[self.output].append("")
+        for output in self.outputs:
+            readers[output].append("")
         return readers
 
     def constant(self, name: str) -> Array | None:
@@ -78,25 +80,26 @@ class Graph:
         self.nodes[name].name = name
         return self.nodes[name]
 
-    def name_output(self, name: str) -> None:
-        """Let the output go by a name that was dropped as an alias."""
+    def name_outputs(self, names: Sequence[str]) -> None:
+        """Let the outputs go by names that were dropped as aliases."""
         import tensorflow as tf
 
-        if self.output != name:
-            node = tf.compat.v1.NodeDef(name=name, op="Identity", input=[self.output])
-            node.attr["T"].type = tf.float32.as_datatype_enum
-            self.nodes[name], self.output = node, name
+        for position, (output, name) in enumerate(zip(self.outputs, names, strict=True)):
+            if output != name:
+                node = tf.compat.v1.NodeDef(name=name, op="Identity", input=[output])
+                node.attr["T"].type = tf.float32.as_datatype_enum
+                self.nodes[name], self.outputs[position] = node, name
 
     def prune(self) -> None:
-        """Drop the nodes that the output does not need."""
+        """Drop the nodes that the outputs do not need."""
         self.nodes = {node.name: node for node in self.graph_def().node}
 
     def graph_def(self) -> GraphDef:
-        """The graph, without what its output does not need."""
+        """The graph, without what its outputs do not need."""
         import tensorflow as tf
 
         whole = tf.compat.v1.GraphDef(node=self.nodes.values())
-        return tf.compat.v1.graph_util.extract_sub_graph(whole, [self.output])
+        return tf.compat.v1.graph_util.extract_sub_graph(whole, self.outputs)
 
     def _use_float32(self) -> None:
         """Let a network that was trained in mixed precision compute in float32."""
@@ -116,7 +119,7 @@ class Graph:
         for node in self.nodes.values():
             kept = [self._resolve(name) for name in node.input if not name.startswith("^")]
             node.input[:] = kept
-        self.output = node_name(self._resolve(self.output))
+        self.outputs = [node_name(self._resolve(output)) for output in self.outputs]
         self.nodes = {name: node for name, node in self.nodes.items() if not _is_alias(node)}
 
     def _resolve(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The last activation: read from the graph, or from what the model answers, or told by the user."""
+"""The last activation of a classifier: read from the graph or the answers, or told by the user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeferry.contract import Head, InputSpec, Preprocessing
-from edgeferry.errors import SourceError, UsageError
+from edgeferry.errors import UsageError
 from edgeferry.exporters.graph import Graph, node_name
 from edgeferry.preprocessing import preprocess
 from edgeferry.trained_model import TrainedModel
@@ -43,7 +43,7 @@ def find_head(
     """Find the scores and the activation of a classifier.
 
     Args:
-        graph: The source's folded graph.
+        graph: The source's folded graph, with one output.
         trained: The source, asked for two answers where its graph does not tell.
         spec: Its input.
         preprocessing: What it expects.
@@ -55,27 +55,29 @@ def find_head(
     if told is not None and told not in HEADS:
         raise UsageError(f"unknown head {told!r}; known: {', '.join(HEADS)}")
     last = _last_computation(graph)
-    kind, scores = _activation(graph, last)
-    if kind is not None:
-        if told not in (None, kind):
+    found, scores = _activation(graph, last)
+    if found is not None:
+        if told not in (None, found):
             raise UsageError(
-                f"{trained.name} ends in a {kind}, which contradicts --head {told}",
+                f"{trained.name} ends in a {found}, which contradicts --head {told}",
                 "Leave --head out: it is read from the model",
             )
-        return HeadCut(scores, kind, activate=True)
+        return HeadCut(scores, found, activate=True)
     if told != "sigmoid" and _answers_are_distributions(trained, spec, preprocessing):
-        return HeadCut(graph.output, "softmax", activate=False)
+        return HeadCut(graph.outputs[0], "softmax", activate=False)
     if told is None:
         raise UsageError(
             f"{trained.name} ends in {graph.nodes[last].op}, neither softmax nor sigmoid",
-            "Say what its outputs are: --head logits (softmax follows) or --head sigmoid",
+            "Say what its outputs are: --head logits (softmax follows) or --head sigmoid; "
+            "or --task embedding, if they are no scores",
         )
-    return HeadCut(graph.output, "sigmoid" if told == "sigmoid" else "softmax", activate=True)
+    kind: Head = "sigmoid" if told == "sigmoid" else "softmax"
+    return HeadCut(graph.outputs[0], kind, activate=True)
 
 
 def _last_computation(graph: Graph) -> str:
     """The output node, seen through reshapes."""
-    name = graph.output
+    name = graph.outputs[0]
     while graph.nodes[name].op in _RESHAPES:
         name = node_name(graph.nodes[name].input[0])
     return name
@@ -97,22 +99,7 @@ def _answers_are_distributions(
     """Whether the model answers noise with probabilities that add up to 1."""
     shape = (trained.input_shape[0] or 2, spec.height, spec.width, spec.channels)
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    scores = trained.predict(preprocess(noise, preprocessing)).reshape(len(noise), -1)
-    if scores.shape[1] < 2 or not np.isfinite(scores).all():
+    (scores,) = trained.predict(preprocess(noise, preprocessing)).values()
+    if scores.shape[-1] < 2 or not np.isfinite(scores).all():
         return False
-    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
-
-
-def require_classifier(trained: TrainedModel, shape: tuple[int | None, ...]) -> int:
-    """Number of classes of an output shape.
-
-    Raises:
-        SourceError: If it is not ``[N, classes]``, ones between aside.
-    """
-    *between, classes = shape[1:] if len(shape) > 1 else (None, None)
-    if classes is None or any(size != 1 for size in between):
-        raise SourceError(
-            f"{trained.name} answers with {list(shape)}, not [N, classes]",
-            "Only classifiers can be exported so far",
-        )
-    return classes
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=-1), 1, atol=1e-3))

@@ -60,7 +60,7 @@ def _rename(graph: Graph, renamed: Mapping[str, str]) -> None:
         node.name = renamed.get(node.name, node.name)
         node.input[:] = [_renamed_input(name, renamed) for name in node.input]
     graph.nodes = {node.name: node for node in graph.nodes.values()}
-    graph.output = renamed.get(graph.output, graph.output)
+    graph.outputs = [renamed.get(output, output) for output in graph.outputs]
 
 
 def _renamed_input(name: str, renamed: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from edgeferry.operations import WEIGHTED_KINDS
 
 _ACTIVATIONS = frozenset({"Relu", "Clip", "Bias"})
 """Kinds that engines fuse into the weighted operation before them."""
-_SHAPING, _POOLING = frozenset({"Reshape", "Transpose"}), frozenset({"Mean", "Pool"})
+_POOLING = frozenset({"Mean", "Pool"})
 _INNER = frozenset({("Tensordot", "MatMul"), ("separable_conv2d", "depthwise")})
 """Scopes that TensorFlow opens within a layer, with the operation that it puts there."""
 
@@ -65,15 +65,16 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """How scores come to the last activation: they stay float, lest integer steps decide.
+class Tail:
+    """What ends a network: it stays float, lest integer steps decide between close answers.
 
     Attributes:
-        layer: The weighted operation whose results are the scores; None where that is none.
-        behind: Names of what reshapes or pools on the way from there, or from another operation.
+        layers: The last weighted operations. Their results stay float too, unless they are
+            pooled: the mean of integers has finer steps.
+        behind: Names of all operations that no weighted one follows.
     """
 
-    layer: Node | None
+    layers: tuple[Node, ...]
     behind: frozenset[str]
 
 
@@ -124,22 +125,26 @@ class Network:
             group |= {node.name, *(each.name for each in self._reached(node.output))}
         return group
 
-    def scores(self) -> Scores:
-        """What gives the scores of a classifier, seen back from the last activation.
+    def tail(self) -> Tail:
+        """What ends the network."""
+        followed: set[Node] = set()  # by a weighted operation, further down
+        pooled: set[Node] = set()  # likewise by one that pools, where no weighted one follows
+        last: list[Node] = []
+        for node in reversed(self.nodes):
+            readers = self._readers[node.output]
+            if any(each.kind in WEIGHTED_KINDS or each in followed for each in readers):
+                followed.add(node)
+            elif any(each.kind in _POOLING or each in pooled for each in readers):
+                pooled.add(node)
+            elif node.kind in WEIGHTED_KINDS:
+                last.append(node)
+        fused = {each for node in self.nodes for each in self._inside(node)}
+        behind = (node.name for node in self.nodes if node not in followed | fused)
+        return Tail(tuple(reversed(last)), frozenset(behind))
 
-        Scores that are pooled come as integers, and their mean is float.
-        """
-        makers = {node.output: node for node in self.nodes}
-        last = next(node for node in reversed(self.nodes) if not self._readers[node.output])
-        behind: list[Node] = []
-        before = makers.get(last.inputs[0])
-        while before is not None and before.kind in _ACTIVATIONS | _SHAPING | _POOLING:
-            behind.append(before)
-            before = makers.get(before.inputs[0])
-        pooled = any(each.kind in _POOLING for each in behind)
-        plain = before is not None and before.kind in WEIGHTED_KINDS and not pooled
-        names = (each.name for each in behind if each.kind not in _ACTIVATIONS)
-        return Scores(before if plain else None, frozenset(names))
+    def _inside(self, node: Node) -> list[Node]:
+        """A weighted operation, and what engines fuse into it."""
+        return self._fused(node) if node.kind in WEIGHTED_KINDS else []
 
     def inner_tensors(self) -> set[str]:
         """Tensors that lie inside of what engines fuse: they are never quantized themselves."""

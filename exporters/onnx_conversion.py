@@ -29,7 +29,7 @@ def convert(graph: Path, contract: Contract) -> ModelProto:
 
     Args:
         graph: The frozen TensorFlow graph (``.pb``).
-        contract: Names its input and output.
+        contract: Names its input and outputs.
     """
     import onnx
     import tensorflow as tf
@@ -40,12 +40,12 @@ def convert(graph: Path, contract: Contract) -> ModelProto:
     model, _ = tf2onnx.convert.from_graph_def(
         graph_def,
         input_names=[f"{INPUT_NAME}:0", *kernels],
-        output_names=[f"{contract.output_name}:0"],
+        output_names=[f"{name}:0" for name in contract.output_names],
         opset=OPSET,
     )
     _put_kernels_back(model, kernels)
-    _rename(model, f"{INPUT_NAME}:0", INPUT_NAME)
-    _rename(model, f"{contract.output_name}:0", contract.output_name)
+    for name in (INPUT_NAME, *contract.output_names):
+        _rename(model, f"{name}:0", name)
     _name_after_kernels(model)
     name_merged(model, graph_def)
     fold_padding(model)
@@ -101,7 +101,9 @@ def _rename(model: ModelProto, old: str, new: str) -> None:
 
 def _name_after_kernels(model: ModelProto) -> None:
     """Give merged convolutions back the name of their layer, by which tools show them."""
+    outputs = {value.name for value in model.graph.output}
     for node in model.graph.node:
         if len(node.input) > 1 and node.input[1].endswith(f"/{KERNEL}:0"):
             node.name = node.input[1].removesuffix(f"/{KERNEL}:0")
-            _rename(model, node.output[0], f"{node.name}:0")
+            if node.output[0] not in outputs:
+                _rename(model, node.output[0], f"{node.name}:0")

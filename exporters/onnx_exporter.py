@@ -10,7 +10,7 @@ from edgeferry.artifact import METADATA_NAME
 from edgeferry.calibration.histogram import Range
 from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
 from edgeferry.exporters.base import Exporter, versions_of
-from edgeferry.exporters.network import Scores
+from edgeferry.exporters.network import Tail
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import IntegerType, Recipe
 from edgeferry.exporters.statistics import Calibration, Statistics, collect
@@ -53,7 +53,7 @@ class OnnxExporter(Exporter["ModelProto"]):
             network = onnx_network(prepared)
             left = network.float_group(recipe.float_layers)
             right = corrected(prepared, channels, left)
-            model = quantize(right, ranges, recipe.activations, left, network.scores())
+            model = quantize(right, ranges, recipe.activations, left, network.tail())
         write(model, self.contract(recipe, calibration), destination)
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:
@@ -70,19 +70,15 @@ class OnnxExporter(Exporter["ModelProto"]):
 
 
 def float_nodes(model: ModelProto) -> list[str]:
-    """Names of the nodes that stay float: picture arithmetic and the last activation."""
-    from edgeferry.contract import OUTPUT_NAMES
+    """Names of the nodes that stay float: picture arithmetic, and what ends the network."""
+    from edgeferry.exporters.onnx_network import onnx_network
 
-    outputs = frozenset(OUTPUT_NAMES.values())
-    return [
-        node.name
-        for node in model.graph.node
-        if node.name.startswith(f"{ENTRY_SCOPE}/") or outputs & set(node.output)
-    ]
+    entry = (node.name for node in model.graph.node if node.name.startswith(f"{ENTRY_SCOPE}/"))
+    return [*entry, *sorted(onnx_network(model).tail().behind)]
 
 
 def to_fp16(model: ModelProto) -> ModelProto:
-    """Compute in float16, but for the picture arithmetic and the last activation.
+    """Compute in float16, but for the picture arithmetic and what ends the network.
 
     A pixel minus its mean needs the finer steps of float32; probabilities below 6e-8 would
     vanish.
@@ -130,7 +126,7 @@ def quantize(
     ranges: dict[str, Range],
     activations: IntegerType,
     left: Collection[str],
-    scores: Scores,
+    tail: Tail,
 ) -> ModelProto:
     """Quantize statically to QDQ form, weights int8 per channel.
 
@@ -139,7 +135,7 @@ def quantize(
         ranges: Of each activation, by tensor name.
         activations: Their integer type.
         left: Names of the nodes that stay float.
-        scores: What comes before the last activation: not quantized either.
+        tail: What ends the network: not quantized either.
     """
     import numpy as np
     import onnx
@@ -164,14 +160,14 @@ def quantize(
         activation_qType=QuantType.QUInt8 if activations == "uint8" else QuantType.QInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, found),
         nodes_to_quantize=[],
-        nodes_to_exclude=sorted({*float_nodes(model), *left, *scores.behind}),
+        nodes_to_exclude=sorted({*float_nodes(model), *left}),
         op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
         extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
     )
     quantizer.quantize_model()
     quantized: ModelProto = quantizer.model.model
-    if scores.layer is not None:
-        _keep_float(quantized, scores.layer.output)
+    for layer in tail.layers:
+        _keep_float(quantized, layer.output)
     return quantized
 
 

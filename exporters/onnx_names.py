@@ -38,9 +38,11 @@ def name_merged(model: ModelProto, graph_def: GraphDef) -> None:
         path: traits for path, traits in source_kernels(graph_def).items() if path not in nodes
     }
     renamed = {}
+    outputs = {value.name for value in model.graph.output}
     for name, path in matched(kernels, named):
         nodes[name].name = path
-        renamed[nodes[name].output[0]] = f"{path}:0"
+        if nodes[name].output[0] not in outputs:
+            renamed[nodes[name].output[0]] = f"{path}:0"
     for node in model.graph.node:
         node.input[:] = [renamed.get(each, each) for each in node.input]
         node.output[:] = [renamed.get(each, each) for each in node.output]

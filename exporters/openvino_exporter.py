@@ -62,7 +62,7 @@ class OpenVinoExporter(Exporter["Model"]):
         channels = self.statistics(model, calibration).channels
         network = openvino_network(model)
         left = network.float_group(recipe.float_layers)
-        scope = {*float_operations(model, self.source.contract), *left, *network.scores().behind}
+        scope = {*entry_operations(model), *left, *network.tail().behind}
         right = corrected(model, channels, left)
         placed = place_quantizers(right, scope, next(iter(calibration)).pictures)
         put_ranges(placed, self.ranges(model, recipe, calibration), channels)
@@ -91,16 +91,12 @@ def place_quantizers(model: Model, left: Collection[str], batch: NDArray[np.uint
     )
 
 
-def float_operations(model: Model, contract: Contract) -> list[str]:
-    """What NNCF leaves alone in any case: picture arithmetic and the last activation."""
+def entry_operations(model: Model) -> list[str]:
+    """Names of the picture arithmetic, which NNCF leaves alone."""
     return [
         op.get_friendly_name()
         for op in model.get_ordered_ops()
-        if (
-            op.get_friendly_name().startswith(f"{ENTRY_SCOPE}/")
-            and op.get_type_name() != "Constant"
-        )
-        or op.get_friendly_name() == contract.output_name
+        if op.get_friendly_name().startswith(f"{ENTRY_SCOPE}/") and op.get_type_name() != "Constant"
     ]
 
 
@@ -113,7 +109,8 @@ def convert(graph: Path, contract: Contract) -> Model:
 
     model = openvino.convert_model(graph)
     model.inputs[0].set_names({INPUT_NAME})
-    model.outputs[0].set_names({contract.output_name})
+    for name in contract.output_names:
+        model.output(f"{name}:0").set_names({name})
     name_layers(model, graph)
     return model
 

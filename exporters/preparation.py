@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,10 @@ import numpy as np
 
 from edgeferry.contract import (
     INPUT_NAME,
-    OUTPUT_NAMES,
     Contract,
+    Head,
     InputSpec,
+    OutputSpec,
     Preprocessing,
     ResizeRule,
     SourceInfo,
@@ -22,8 +24,9 @@ from edgeferry.exporters.base import PreparedSource, versions_of
 from edgeferry.exporters.batch_norm import fold_batch_norm
 from edgeferry.exporters.entry import Entry, fold_entry
 from edgeferry.exporters.graph import Graph, fold_constants, plain_additions
-from edgeferry.exporters.head import HeadCut, find_head, require_classifier
+from edgeferry.exporters.head import find_head
 from edgeferry.exporters.keras_names import layer_names, restore_names
+from edgeferry.exporters.outputs import classes_of, contract_outputs, task_of
 from edgeferry.exporters.tracing import functions_inlined
 from edgeferry.labels import check_labels, read_labels
 from edgeferry.preprocessing import normalization
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 ENTRY_SCOPE = "entry"
 """Scope of the nodes that bring the picture to float; no precision quantizes them."""
 _NETWORK_SCOPE = "net"
-_OUTPUT_NAME = OUTPUT_NAMES["classification"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class PreparationOptions:
 
     Attributes:
         preprocessing: What the source expects.
+        task: What the outputs mean, where their shapes do not tell.
         head: ``logits``, ``softmax`` or ``sigmoid`` where the source does not tell.
         labels: File of labels.
         size: Height and width, for a source whose input size is dynamic.
@@ -53,11 +56,42 @@ class PreparationOptions:
     """
 
     preprocessing: Preprocessing
+    task: str | None = None
     head: str | None = None
     labels: Path | None = None
     size: tuple[int, int] | None = None
     batch: int | None = 1
     resize: ResizeRule = ResizeRule()
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A source as a graph.
+
+    Attributes:
+        graph: It, frozen.
+        input: Name of its input node.
+        outputs: What it gives, in the order of the graph's outputs.
+    """
+
+    graph: Graph
+    input: str
+    outputs: tuple[OutputSpec, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """One output of the artifacts.
+
+    Attributes:
+        tensor: Name of the node in the source's graph.
+        output: What it becomes.
+        activation: The one that has to be put on it; ``none`` takes it as it is.
+    """
+
+    tensor: str
+    output: OutputSpec
+    activation: Head = "none"
 
 
 def prepare_source(
@@ -71,37 +105,49 @@ def prepare_source(
         folder: Where to write.
 
     Raises:
-        SourceError: If the model is no image classifier.
+        SourceError: If the model takes no pictures, or holds what cannot be exported.
         UsageError: If an option is missing or contradicts the model.
         LabelError: If the labels do not fit the classes.
     """
     spec = input_spec(trained, options)
-    graph, source_input, classes = freeze(trained, spec)
+    traced = freeze(trained, spec)
+    graph, source_input = traced.graph, traced.input
+    task = task_of(trained.name, traced.outputs, options.task)
+    outputs = contract_outputs(task, traced.outputs)
+    classes = classes_of(task, outputs)
     if trained.keras_model is not None:
         renamed = restore_names(graph, layer_names(trained.keras_model))
         source_input = renamed.get(source_input, source_input)
     labels = None if options.labels is None else read_labels(options.labels)
     if labels is not None:
         check_labels(labels, classes)
+    if options.head is not None and task not in ("classification", "segmentation"):
+        raise UsageError(f"--head says what scores are; the outputs of {task} stay as they are")
     fold_constants(graph)
     plain_additions(graph)
     fold_batch_norm(graph)
-    head = find_head(graph, trained, spec, options.preprocessing, options.head)
+    ends = [End(tensor, out) for tensor, out in zip(graph.outputs, outputs, strict=True)]
+    head: Head = "none"
+    if task in ("classification", "segmentation"):
+        cut = find_head(graph, trained, spec, options.preprocessing, options.head)
+        ends = [End(cut.tensor, outputs[0], cut.kind if cut.activate else "none")]
+        head = cut.kind
     mode = normalization(options.preprocessing, spec.channels)
     entry = fold_entry(graph, source_input, mode, spec.channels)
     contract = Contract(
-        task="classification",
+        task=task,
         input=spec,
         classes=classes,
         labels=labels,
-        head=head.kind,
+        head=head,
         precision="fp32",
         recipe="fp32",
         source=SourceInfo(trained.name, trained.digest(), options.preprocessing),
         versions=versions_of(["edgeferry", "tensorflow", "keras"]),
+        outputs=tuple(outputs),
     )
     prepared = PreparedSource(folder / "graph.pb", contract)
-    graph_def = assemble(graph, entry, head, spec, classes)
+    graph_def = assemble(graph, entry, ends, spec)
     prepared.graph.write_bytes(graph_def.SerializeToString(deterministic=True))
     prepared.save(folder / "prepared.json")
     return prepared
@@ -138,14 +184,12 @@ def input_spec(trained: TrainedModel, options: PreparationOptions) -> InputSpec:
     return InputSpec(height, width, int(shape[3] or 0), options.batch, options.resize)
 
 
-def freeze(trained: TrainedModel, spec: InputSpec) -> tuple[Graph, str, int]:
+def freeze(trained: TrainedModel, spec: InputSpec) -> Traced:
     """Trace the source for inference and freeze its variables.
 
-    Returns:
-        The graph, the name of its input node, and the number of classes.
-
     Raises:
-        SourceError: If it is no classifier, or calls a function that cannot be inlined.
+        SourceError: If the size of an output is not known, or it calls a function that cannot
+            be inlined.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import (
@@ -155,20 +199,24 @@ def freeze(trained: TrainedModel, spec: InputSpec) -> tuple[Graph, str, int]:
     signature = tf.TensorSpec(spec.shape, tf.float32, name="picture")
     with functions_inlined():
         function = tf.function(trained, input_signature=[signature]).get_concrete_function()
-    output_shape = tuple(function.outputs[0].shape.as_list())
-    classes = require_classifier(trained, output_shape)
+    outputs = []
+    for name, output in zip(trained.output_names, function.outputs, strict=True):
+        sizes = [] if output.shape.rank is None else output.shape.as_list()[1:]
+        if output.shape.rank is None or None in sizes:
+            raise SourceError(f"{trained.name} gives {name} in a size that is not known beforehand")
+        outputs.append(OutputSpec(name, tuple(sizes)))
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-    graph = Graph(frozen.graph.as_graph_def(), frozen.outputs[0].op.name)
+    graph = Graph(frozen.graph.as_graph_def(), [output.op.name for output in frozen.outputs])
     if any("PartitionedCall" in node.op for node in graph.nodes.values()):
         raise SourceError(
             f"{trained.name} holds a function compiled apart, as grouped convolutions are",
             "Export the Keras model itself, as .keras or in memory",
         )
-    return graph, frozen.inputs[0].op.name, classes
+    return Traced(graph, frozen.inputs[0].op.name, tuple(outputs))
 
 
-def assemble(graph: Graph, entry: Entry, head: HeadCut, spec: InputSpec, classes: int) -> GraphDef:
-    """Put the contract's two ends on the network: uint8 ``image`` in, ``probabilities`` out.
+def assemble(graph: Graph, entry: Entry, ends: Sequence[End], spec: InputSpec) -> GraphDef:
+    """Put the contract's two ends on the network: uint8 ``image`` in, float32 outputs out.
 
     Raises:
         SourceError: If its softmax gives several answers.
@@ -177,22 +225,31 @@ def assemble(graph: Graph, entry: Entry, head: HeadCut, spec: InputSpec, classes
 
     with tf.Graph().as_default() as whole:
         image = tf.compat.v1.placeholder(tf.uint8, spec.shape, name=INPUT_NAME)
-        (scores,) = tf.import_graph_def(
+        found = tf.import_graph_def(
             graph.graph_def(),
             input_map={f"{entry.tensor}:0": _entry_nodes(image, entry)},
-            return_elements=[f"{head.tensor}:0"],
+            return_elements=[f"{end.tensor}:0" for end in ends],
             name=_NETWORK_SCOPE,
         )
-        if head.kind == "softmax" and scores.shape[-1] not in (None, classes):
-            raise SourceError(
-                f"the softmax is over {scores.shape[-1]} of the {classes} outputs",
-                "Only classifiers that give one answer can be exported so far",
-            )
-        scores = scores if len(scores.shape) == 2 else tf.reshape(scores, [-1, classes])
-        activation = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[head.kind]
-        finish = activation if head.activate else tf.identity
-        finish(scores, name=_OUTPUT_NAME)
-        return tf.compat.v1.graph_util.extract_sub_graph(whole.as_graph_def(), [_OUTPUT_NAME])
+        for value, end in zip(found, ends, strict=True):
+            _finish(value, end)
+        names = [end.output.name for end in ends]
+        return tf.compat.v1.graph_util.extract_sub_graph(whole.as_graph_def(), names)
+
+
+def _finish(value: tf.Tensor, end: End) -> None:
+    """Shape one output, activate it and give it its name."""
+    import tensorflow as tf
+
+    shape = end.output.shape
+    if end.activation == "softmax" and value.shape[-1] not in (None, shape[-1]):
+        raise SourceError(
+            f"the softmax is over {value.shape[-1]} of the {shape[-1]} outputs",
+            "Only classifiers that give one answer can be exported so far",
+        )
+    value = value if len(value.shape) == len(shape) + 1 else tf.reshape(value, [-1, *shape])
+    finish = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid, "none": tf.identity}
+    finish[end.activation](value, name=end.output.name)
 
 
 def _entry_nodes(image: tf.Tensor, entry: Entry) -> tf.Tensor:

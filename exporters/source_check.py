@@ -34,9 +34,10 @@ def right_answers(
     """
     right: list[bool] = []
     for batch in _batches(pictures, len(classes), trained.input_shape[0] or _FREE_BATCH):
-        scores = trained.predict(preprocess(batch, preprocessing)).reshape(len(batch), -1)
+        (scores,) = trained.predict(preprocess(batch, preprocessing)).values()
+        rows = scores.reshape(len(batch), -1)
         truth = classes[len(right) : len(right) + len(batch)]
-        right += [int(row.argmax()) == true for row, true in zip(scores, truth, strict=False)]
+        right += [int(row.argmax()) == true for row, true in zip(rows, truth, strict=False)]
         progress(f"asking the source ({preprocessing})", len(right), len(classes))
     return right
 

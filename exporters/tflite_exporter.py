@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgeferry.calibration.histogram import Range
-from edgeferry.contract import Format, Precision
+from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
 from edgeferry.exporters.base import Exporter, versions_of
-from edgeferry.exporters.network import Scores
+from edgeferry.exporters.network import Tail
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
 from edgeferry.exporters.statistics import Calibration, Statistics, collect
@@ -31,7 +31,7 @@ class TFLiteExporter(Exporter[bytes]):
     def prepare(self) -> bytes:
         """Convert the graph to a float model."""
         self.progress("converting", 0, 1)
-        return convert(self.source.graph)
+        return convert(self.source.graph, self.source.contract)
 
     def export(
         self, prepared: bytes, recipe: Recipe, calibration: Calibration | None, destination: Path
@@ -48,7 +48,7 @@ class TFLiteExporter(Exporter[bytes]):
             network = tflite_network(prepared)
             left = network.float_group(recipe.float_layers)
             model = with_contract(corrected(prepared, channels, left), contract)
-            rules = static_int8(contract.output_name, network.scores(), left)
+            rules = static_int8(network.tail(), left)
             model = quantize(model, rules, self.ranges(prepared, recipe, calibration))
         elif recipe.precision == "fp16":
             model = quantize(with_contract(prepared, contract), weights_fp16(), None)
@@ -68,18 +68,17 @@ class TFLiteExporter(Exporter[bytes]):
         return collect(reader, calibration, channel_axes(prepared), self.progress)
 
 
-def convert(graph: Path) -> bytes:
-    """Convert a frozen graph from ``image`` to its one output, without optimizations."""
+def convert(graph: Path, contract: Contract) -> bytes:
+    """Convert a frozen graph, its tensors named as the contract says, without optimizations."""
     import tensorflow as tf
 
-    from edgeferry.contract import INPUT_NAME, OUTPUT_NAMES
+    from edgeferry.exporters.tflite_metadata import with_signature
 
     graph_def = tf.compat.v1.GraphDef.FromString(graph.read_bytes())
     whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph_def, name=""), [])
-    output = OUTPUT_NAMES["classification"]
-    function = whole.prune(f"{INPUT_NAME}:0", f"{output}:0")
+    function = whole.prune(f"{INPUT_NAME}:0", [f"{name}:0" for name in contract.output_names])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], whole)
-    return bytes(converter.convert())
+    return with_signature(bytes(converter.convert()), contract.output_names)
 
 
 def quantize(model: bytes, recipe: list[dict[str, Any]], ranges: dict[str, Range] | None) -> bytes:
@@ -103,12 +102,11 @@ def _upper_end(found: Range) -> float:
     return found.high if found.low or found.high else 1.0
 
 
-def static_int8(output_name: str, scores: Scores, left: Collection[str]) -> list[dict[str, Any]]:
-    """Int8 throughout, weights per channel; picture arithmetic and last activation in float.
+def static_int8(tail: Tail, left: Collection[str]) -> list[dict[str, Any]]:
+    """Int8 throughout, weights per channel; picture arithmetic and the network's tail in float.
 
     Args:
-        output_name: Name of the tensor that the last activation gives.
-        scores: What comes before it. The weights of their layer are int8, its results float.
+        tail: What ends the network. The weights of its layers are int8, their results float.
         left: Names of the operations that stay float.
     """
     import re
@@ -118,20 +116,19 @@ def static_int8(output_name: str, scores: Scores, left: Collection[str]) -> list
 
     manager = recipe_manager.RecipeManager()
     manager.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8)
-    for name in (f"^{ENTRY_SCOPE}/", f"^{output_name};"):
-        manager.add_quantization_config(
-            name, TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
-        )
+    manager.add_quantization_config(
+        f"^{ENTRY_SCOPE}/", TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
+    )
     manager.add_quantization_config(".*", TFLOperationName.OUTPUT, algorithm_key="no_quantize")
-    for name in sorted({*left, *scores.behind}):
+    for name in sorted({*left, *tail.behind}):
         manager.add_quantization_config(
             f"^{re.escape(name)};",
             TFLOperationName.ALL_SUPPORTED,
             algorithm_key="no_quantize",
         )
-    if scores.layer is not None and scores.layer.name not in left:
-        layer = f"^{re.escape(scores.layer.name)};$"
-        manager.add_weight_only_config(layer, TFLOperationName(_WEIGHT_ONLY[scores.layer.kind]), 8)
+    for layer in (each for each in tail.layers if each.name not in left):
+        scope = f"^{re.escape(layer.name)};$"
+        manager.add_weight_only_config(scope, TFLOperationName(_WEIGHT_ONLY[layer.kind]), 8)
     recipe: list[dict[str, Any]] = manager.get_quantization_recipe()
     return recipe
 

@@ -6,6 +6,8 @@ and a repack afterwards would lose them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ai_edge_litert import schema_py_generated as schema
 
 from edgeferry.artifact import METADATA_NAME
@@ -16,15 +18,35 @@ _FILE_IDENTIFIER = b"TFL3"
 
 
 def with_contract(model: bytes, contract: Contract) -> bytes:
-    """A float model's bytes with the contract and signature inside.
+    """A float model's bytes with the contract inside.
 
     Args:
-        model: Bytes of a float TFLite model with one input and one output.
+        model: Bytes of a float TFLite model.
         contract: What to write.
     """
     tree = unpack(model)
     _set_contract(tree, contract)
-    _set_signature(tree, contract.output_name)
+    return pack(tree, len(model))
+
+
+def with_signature(model: bytes, outputs: Sequence[str]) -> bytes:
+    """A float model's bytes with its tensors named, and a signature of them.
+
+    Args:
+        model: Bytes of a float TFLite model with one input.
+        outputs: Names of its outputs, in its order.
+    """
+    tree = unpack(model)
+    graph = tree.subgraphs[0]
+    named = [(INPUT_NAME, graph.inputs[0]), *zip(outputs, graph.outputs, strict=True)]
+    for name, index in named:
+        graph.tensors[index].name = name
+    signature = schema.SignatureDefT()
+    signature.signatureKey = _SIGNATURE
+    signature.subgraphIndex = 0
+    maps = [_tensor_map(*each) for each in named]
+    signature.inputs, signature.outputs = maps[:1], maps[1:]
+    tree.signatureDefs = [signature]
     return pack(tree, len(model))
 
 
@@ -50,18 +72,6 @@ def _set_contract(tree: schema.ModelT, contract: Contract) -> None:
     entry.name = METADATA_NAME
     entry.buffer = len(tree.buffers) - 1
     tree.metadata = [*(tree.metadata or []), entry]
-
-
-def _set_signature(tree: schema.ModelT, output_name: str) -> None:
-    graph = tree.subgraphs[0]
-    graph.tensors[graph.inputs[0]].name = INPUT_NAME
-    graph.tensors[graph.outputs[0]].name = output_name
-    signature = schema.SignatureDefT()
-    signature.signatureKey = _SIGNATURE
-    signature.subgraphIndex = 0
-    signature.inputs = [_tensor_map(INPUT_NAME, graph.inputs[0])]
-    signature.outputs = [_tensor_map(output_name, graph.outputs[0])]
-    tree.signatureDefs = [signature]
 
 
 def _tensor_map(name: str, index: int) -> schema.TensorMapT:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeferry.trained_model import keras_input_shape
+from edgeferry.trained_model import keras_input_shape, keras_output_names
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 def save_traced(model: keras.Model, path: Path) -> None:
@@ -20,7 +21,7 @@ def save_traced(model: keras.Model, path: Path) -> None:
     it never trains: that leaves augmentation on, and batch norm in training mode with it.
 
     Args:
-        model: A built model with one input and one output.
+        model: A built model with one input.
         path: Folder to write; its name is the model's from then on.
 
     Raises:
@@ -33,9 +34,15 @@ def save_traced(model: keras.Model, path: Path) -> None:
     archive = keras.export.ExportArchive()
     archive.track(model)
     signature = [tf.TensorSpec((None, *shape[1:]), tf.float32, name="picture")]
-    archive.add_endpoint(
-        "serving_default", lambda picture: model(picture, training=False), signature
-    )
+    names = keras_output_names(model)
+
+    def answer(picture: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = model(picture, training=False)
+        if isinstance(given, dict):
+            return given
+        return dict(zip(names, given if isinstance(given, list) else [given], strict=True))
+
+    archive.add_endpoint("serving_default", answer, signature)
     with functions_inlined():
         archive.write_out(str(path), verbose=False)
 

@@ -37,6 +37,7 @@ class SourceWork:
         told = job["options"]
         options = PreparationOptions(
             preprocessing=told["preprocessing"],
+            task=told["task"],
             head=told["head"],
             labels=told["labels"] and Path(told["labels"]),
             size=told["size"] and tuple(told["size"]),

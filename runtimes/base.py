@@ -157,8 +157,8 @@ class Runtime(Closing):
                 contract's batch, or any where that is dynamic.
 
         Returns:
-            Outputs by name, each an array of the caller's own; for classification
-            ``probabilities``, float32 ``[N, classes]``.
+            Outputs by the contract's names, each a float32 array of the caller's own; for
+            classification ``probabilities``, ``[N, classes]``.
 
         Raises:
             ImageError: If the array is not of that dtype and shape.

@@ -24,16 +24,20 @@ class KerasRuntime(Runtime):
         self._model = load_trained_model(self.path)
         batch, *sizes = self.contract.input.shape
         noise = np.random.default_rng(0).integers(0, 256, (batch or 4, *sizes), np.uint8)
-        self._lacks_head = not _are_probabilities(self._predict(noise), self.contract.head)
+        head, outputs = self.contract.head, self._predict(noise).values()
+        self._lacks_head = not all(_are_probabilities(output, head) for output in outputs)
 
     def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        output = self._predict(images)
-        if self._lacks_head:
-            output = _activate(output, self.contract.head)
-        return {self.contract.output_name: output}
+        outputs = self._predict(images)
+        if not self._lacks_head:
+            return outputs
+        return {name: _activate(each, self.contract.head) for name, each in outputs.items()}
 
-    def _predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._model.predict(preprocess(images, self.contract.source.preprocessing))
+    def _predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by their names in the contract, which keeps the source's order."""
+        given = self._model.predict(preprocess(images, self.contract.source.preprocessing))
+        outputs = zip(self.contract.outputs, given.values(), strict=True)
+        return {spec.name: each.reshape(len(each), *spec.shape) for spec, each in outputs}
 
     def _close(self) -> None:
         del self._model
@@ -79,6 +83,8 @@ def _limit_threads(threads: int) -> None:
 
 
 def _are_probabilities(output: NDArray[np.float32], head: Head) -> bool:
+    if head == "none":
+        return True
     within = bool(np.all((output >= 0) & (output <= 1)))
     sums_to_one = bool(np.allclose(output.sum(axis=-1), 1, atol=1e-2))
     return within and (head == "sigmoid" or sums_to_one)

@@ -39,6 +39,7 @@ class OpenvinoRuntime(Runtime):
         if self.options.cache is not None:
             engine = f"{self.name} {ov.__version__}"
             core.set_property({"CACHE_DIR": compiled_folder(self.options.cache, self.path, engine)})
+        self._names = self.contract.output_names
         self._compiled = self._compile(core, self._settings())
         self._requests = threading.local()
         # The bindings' table of types is made on its first use; two threads that come at once
@@ -51,8 +52,7 @@ class OpenvinoRuntime(Runtime):
         except AttributeError:
             request = self._requests.own = self._compiled.create_infer_request()
         request.infer({INPUT_NAME: np.ascontiguousarray(images)}, share_inputs=True)
-        output = self.contract.output_name
-        return {output: request.get_tensor(output).data.copy()}
+        return {name: request.get_tensor(name).data.copy() for name in self._names}
 
     def _close(self) -> None:
         del self._requests, self._compiled

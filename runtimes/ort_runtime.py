@@ -31,6 +31,7 @@ class OrtRuntime(Runtime):
     profiler = "ONNX Runtime's session profiler, node by node"
 
     def _open(self) -> None:
+        self._names = list(self.contract.output_names)
         cache, on_cpu = self.options.cache, self._providers() == [_CPU]
         if cache is not None and on_cpu:  # others cannot all write what they optimized
             self._session = self._cached(cache)
@@ -38,9 +39,8 @@ class OrtRuntime(Runtime):
             self._session = self._new_session(self._session_options())
 
     def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        name = self.contract.output_name
-        (output,) = self._session.run([name], {INPUT_NAME: images})
-        return {name: output}
+        names = self._names
+        return dict(zip(names, self._session.run(names, {INPUT_NAME: images}), strict=True))
 
     def _close(self) -> None:
         del self._session

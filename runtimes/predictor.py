@@ -16,12 +16,14 @@ from edgeferry.contract import Contract
 from edgeferry.errors import UsageError
 from edgeferry.runtimes.base import Description, Execution, Runtime, RuntimeOptions
 from edgeferry.runtimes.registry import RUNTIMES, choose_runtime
-from edgeferry.runtimes.tasks import DECODERS, Prediction
+from edgeferry.runtimes.tasks import DECODERS, PLACED, DecodingOptions
 
 if TYPE_CHECKING:
     from edgeferry.images import ImageLike
+    from edgeferry.views import View
 
 Color = Literal["rgb", "bgr"]
+_ALL = "predict_outputs gives them all"
 
 
 def load(
@@ -87,47 +89,82 @@ class Predictor(Closing):
         """What the artifact carries inside: sizes, labels, source, calibration."""
         return self._runtime.contract
 
-    def predict(self, pictures: Any, top_k: int = 5, color: Color = "rgb") -> Any:
-        """Name what is on one picture, or on each of several.
+    def predict(
+        self,
+        pictures: Any,
+        top_k: int = 5,
+        color: Color = "rgb",
+        least_score: float = 0.25,
+        overlap: float = 0.45,
+    ) -> Any:
+        """Tell what is on one picture, or on each of several.
 
         Args:
             pictures: One picture; or a list, tuple, or array ``[N, H, W, C]`` of them.
-            top_k: How many answers to give for each.
+            top_k: How many answers a classifier gives for each.
             color: Channel order of arrays: ``rgb``, or ``bgr`` as OpenCV has it.
+            least_score: What a detector is less sure of is dropped.
+            overlap: Intersection over union above which two boxes of a class are the same.
 
         Returns:
-            For one picture a list of ``Prediction``, best first; for several a list of these.
+            By task, for one picture; for several a list of these. Classification: a list of
+            ``Prediction``, best first. Segmentation: a ``Mask``. Detection: a list of
+            ``Detection``, the surest first. Embedding: float32 ``[length]``. Raw: a dict of
+            float32 arrays by the names of the outputs.
 
         Raises:
             ImageError: If a picture cannot be read or is of no usable shape.
             EngineError: If the engine fails or is closed.
-            UsageError: If ``top_k`` or ``color`` cannot be meant.
+            UsageError: If ``top_k``, a share or ``color`` cannot be meant.
         """
+        options = _decoding(top_k, least_score, overlap)
         if _is_batch(pictures):
-            return self._predict_batch(pictures, top_k, color)
-        return self._predict_batch([pictures], top_k, color)[0]
+            return self._predict_batch(pictures, options, color)
+        return self._predict_batch([pictures], options, color)[0]
 
     def predict_iter(
-        self, pictures: Iterable["ImageLike"], top_k: int = 5, color: Color = "rgb"
-    ) -> Iterator[list[Prediction]]:
-        """Name what is on each of a stream of pictures, read as the answers are taken.
+        self,
+        pictures: Iterable["ImageLike"],
+        top_k: int = 5,
+        color: Color = "rgb",
+        least_score: float = 0.25,
+        overlap: float = 0.45,
+    ) -> Iterator[Any]:
+        """Tell what is on each of a stream of pictures, read as the answers are taken.
 
         No more pictures are held than one inference takes. Arguments and errors are those
         of ``predict``.
         """
+        options = _decoding(top_k, least_score, overlap)
         remaining = iter(pictures)
         while batch := list(islice(remaining, self.contract.input.batch or 1)):
-            yield from self._predict_batch(batch, top_k, color)
+            yield from self._predict_batch(batch, options, color)
 
     def predict_proba(self, pictures: Any, color: Color = "rgb") -> NDArray[np.float32]:
-        """The raw outputs for one picture or several; arguments and errors as ``predict``.
+        """The one output for one picture or several; arguments and errors as ``predict``.
 
         Returns:
-            float32 ``[classes]`` for one picture, ``[N, classes]`` for several.
+            Of a classifier float32 ``[classes]`` for one picture, ``[N, classes]`` for several;
+            of other tasks whatever shape the contract tells.
+        """
+        (name, *others) = self.contract.output_names
+        if others:
+            raise UsageError(f"there are several outputs: {name}, {', '.join(others)}", _ALL)
+        return np.asarray(self.predict_outputs(pictures, color)[name])
+
+    def predict_outputs(
+        self, pictures: Any, color: Color = "rgb"
+    ) -> dict[str, NDArray[np.float32]]:
+        """All outputs for one picture or several; arguments and errors as ``predict``.
+
+        Returns:
+            float32 arrays by name; for several pictures they come one after another along the
+            first axis.
         """
         if _is_batch(pictures):
             return self._run(self._prepared(pictures, color))
-        return np.asarray(self._run(self._prepared([pictures], color))[0])
+        outputs = self._run(self._prepared([pictures], color))
+        return {name: output[0] for name, output in outputs.items()}
 
     def describe(self) -> Description:
         """Engine, device, threads, and the operations as they are really executed."""
@@ -139,13 +176,30 @@ class Predictor(Closing):
         with self._guard:
             self._runtime.close()
 
-    def _predict_batch(self, pictures: Any, top_k: int, color: Color) -> list[list[Prediction]]:
-        if top_k < 1:
-            raise UsageError(f"top_k must be 1 or more, not {top_k}")
+    def _predict_batch(self, pictures: Any, options: DecodingOptions, color: Color) -> list[Any]:
         decode = DECODERS[self.contract.task]
+        views: list[View | None] = [None] * len(pictures)
+        if self.contract.task in PLACED:
+            images, views = self._viewed(pictures, color)
+        else:
+            images = self._prepared(pictures, color)
+        outputs = self._run(images)
         return [
-            decode(row, self.contract, top_k) for row in self._run(self._prepared(pictures, color))
+            decode({name: each[at] for name, each in outputs.items()}, self.contract, options, view)
+            for at, view in enumerate(views)
         ]
+
+    def _viewed(self, pictures: Any, color: Color) -> tuple[NDArray[np.uint8], list["View | None"]]:
+        """Pictures for the network, and what part of each that is."""
+        if isinstance(pictures, np.ndarray):
+            pictures = list(pictures)
+        if any(not (isinstance(each, np.ndarray) and self._fits(each)) for each in pictures):
+            from edgeferry.images import to_input_and_view
+
+            spec = self.contract.input
+            found = [to_input_and_view(picture, spec, color) for picture in pictures]
+            return np.stack([image for image, _ in found]), [view for _, view in found]
+        return self._prepared(pictures, color), [None] * len(pictures)
 
     def _prepared(self, pictures: Any, color: Color) -> NDArray[np.uint8]:
         if color not in ("rgb", "bgr"):
@@ -168,21 +222,34 @@ class Predictor(Closing):
     def _fits(self, picture: NDArray[Any]) -> bool:
         return picture.dtype == np.uint8 and picture.shape == self.contract.input.shape[1:]
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run any number of prepared pictures; the last batch of a fixed size is filled up."""
         size = self.contract.input.batch or max(len(images), 1)
         chunks = [self._infer(images[at : at + size], size) for at in range(0, len(images), size)]
         if not chunks:
-            return np.empty((0, self.contract.classes), np.float32)
-        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+            outputs = self.contract.outputs
+            return {output.name: np.empty((0, *output.shape), np.float32) for output in outputs}
+        if len(chunks) == 1:
+            return chunks[0]
+        return {name: np.concatenate([each[name] for each in chunks]) for name in chunks[0]}
 
-    def _infer(self, images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    def _infer(self, images: NDArray[np.uint8], size: int) -> dict[str, NDArray[np.float32]]:
         count = len(images)
         if count < size:
             blank = np.zeros((size - count, *images.shape[1:]), np.uint8)
             images = np.concatenate([images, blank])
         with self._guard:
-            return self._runtime.infer(images)[self.contract.output_name][:count]
+            outputs = self._runtime.infer(images)
+        return {name: output[:count] for name, output in outputs.items()}
+
+
+def _decoding(top_k: int, least_score: float, overlap: float) -> DecodingOptions:
+    if top_k < 1:
+        raise UsageError(f"top_k must be 1 or more, not {top_k}")
+    for name, share in (("least_score", least_score), ("overlap", overlap)):
+        if not 0 <= share <= 1:
+            raise UsageError(f"{name} must be from 0 to 1, not {share}")
+    return DecodingOptions(top_k, least_score, overlap)
 
 
 def _is_batch(pictures: Any) -> bool:

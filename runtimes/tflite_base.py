@@ -34,7 +34,8 @@ class TfliteRuntime(Runtime):
         )
         self._interpreter.allocate_tensors()
         self._input, *_ = self._interpreter.get_input_details()
-        self._output, *_ = self._interpreter.get_output_details()
+        indices = (each["index"] for each in self._interpreter.get_output_details())
+        self._outputs = dict(zip(self.contract.output_names, indices, strict=True))
         self._batch = int(self._input["shape"][0])
 
     def _delegates(self, engine: Any) -> list[Any] | None:
@@ -62,7 +63,8 @@ class TfliteRuntime(Runtime):
             self._batch = len(images)
         self._interpreter.set_tensor(index, images)
         self._interpreter.invoke()
-        return {self.contract.output_name: self._interpreter.get_tensor(self._output["index"])}
+        read = self._interpreter.get_tensor
+        return {name: read(index) for name, index in self._outputs.items()}
 
     def _close(self) -> None:
         del self._interpreter

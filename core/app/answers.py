@@ -1,17 +1,18 @@
 """Predictions for picture files."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.answer_data import answer_arrays, answer_rows
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import Artifact, open_artifact
 from edgeferry.errors import ImageError
 from edgeferry.runtimes.base import RuntimeOptions
 from edgeferry.runtimes.predictor import load
 from edgeferry.runtimes.registry import choose_runtime
-from edgeferry.runtimes.tasks import Prediction
+from edgeferry.runtimes.tasks import DecodingOptions
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class Answers:
 
     Attributes:
         result: The artifact.
-        predictions: By picture, best first.
+        predictions: By picture, what ``Predictor.predict`` gave.
         failures: Error text by picture that cannot be read.
     """
 
     result: Result
-    predictions: dict[str, list[Prediction]]
+    predictions: dict[str, Any]
     failures: dict[str, str]
 
     def document(self) -> dict[str, Any]:
@@ -36,7 +37,7 @@ class Answers:
 def answer(
     path: Path,
     pictures: Sequence[Path],
-    top_k: int,
+    decoding: DecodingOptions,
     runtime: str | None,
     options: RuntimeOptions,
 ) -> Answers:
@@ -46,14 +47,26 @@ def answer(
         ImageError: If none can be read.
         EdgeferryError: If the artifact cannot be opened.
     """
-    predictions: dict[str, list[Prediction]] = {}
+    predictions: dict[str, Any] = {}
     errors: dict[str, ImageError] = {}
     artifact = open_artifact(path)
     chosen = choose_runtime(artifact.format, runtime)
-    with load(path, chosen, options.threads, options.execution, options.device) as predictor:
+    with load(
+        path,
+        chosen,
+        options.threads,
+        options.execution,
+        options.device,
+        cache=options.cache,
+    ) as predictor:
         for picture in pictures:
             try:
-                predictions[str(picture)] = predictor.predict(picture, top_k)
+                predictions[str(picture)] = predictor.predict(
+                    picture,
+                    decoding.top_k,
+                    least_score=decoding.least_score,
+                    overlap=decoding.overlap,
+                )
             except ImageError as error:
                 errors[str(picture)] = error
     if not predictions:
@@ -62,11 +75,8 @@ def answer(
     return Answers(_result(artifact, chosen, predictions), predictions, failures)
 
 
-def _result(artifact: Artifact, runtime: str, predictions: dict[str, list[Prediction]]) -> Result:
-    listed = [
-        {"image": picture, "answers": [asdict(answer) for answer in answers]}
-        for picture, answers in predictions.items()
-    ]
+def _result(artifact: Artifact, runtime: str, predictions: dict[str, Any]) -> Result:
+    listed = [_listed(picture, result) for picture, result in predictions.items()]
     return Result(
         artifact=artifact.path.name,
         format=artifact.format,
@@ -76,3 +86,9 @@ def _result(artifact: Artifact, runtime: str, predictions: dict[str, list[Predic
         size_bytes=artifact.size_bytes,
         extra={"predictions": listed},
     )
+
+
+def _listed(picture: str, result: Any) -> dict[str, Any]:
+    listed: dict[str, Any] = {"image": picture, "answers": answer_rows(result)}
+    arrays = answer_arrays(result)
+    return listed if arrays is None else listed | {"outputs": arrays}

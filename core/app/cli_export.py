@@ -15,7 +15,14 @@ from edgeferry.app.cli_options import (
     read_size,
     several_of,
 )
-from edgeferry.contract import Format, Interpolation, Precision, Preprocessing, ResizeMethod
+from edgeferry.contract import (
+    Format,
+    Interpolation,
+    Precision,
+    Preprocessing,
+    ResizeMethod,
+    Task,
+)
 
 HEADS = ("logits", "softmax", "sigmoid")
 TARGETS = ("x86", "arm")
@@ -35,6 +42,12 @@ def export(
         str | None,
         typer.Option(
             metavar="NAME", help=f"What MODEL expects: {'|'.join(get_args(Preprocessing))}."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help=f"Where MODEL does not tell: {'|'.join(get_args(Task))}."
         ),
     ] = None,
     head: Annotated[
@@ -100,6 +113,7 @@ def export(
         calibration=calibration,
         labels=labels,
         preprocessing=one_of_or_none("preprocessing", preprocessing, get_args(Preprocessing)),
+        task=one_of_or_none("task", task, get_args(Task)),
         head=one_of_or_none("head", head, HEADS),
         formats=several_of("format", formats, get_args(Format)),
         precisions=several_of("precision", precisions, get_args(Precision)),

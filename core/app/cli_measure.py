@@ -32,6 +32,10 @@ def evaluate(
     images: Annotated[
         Path, typer.Option(help="Pictures: a folder, or a CSV of file,label; labeled or not.")
     ],
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="For segmentation: a folder of masks; for detection: a COCO file."),
+    ] = None,
     reference: Annotated[
         Path | None,
         typer.Option(help="Keras model or artifact to compare with; the fp32 artifact."),
@@ -60,7 +64,7 @@ def evaluate(
     from edgeferry.runtimes.base import RuntimeOptions
 
     engine = RuntimeOptions(threads, one_of("execution", execution, EXECUTIONS), engine_device)
-    options = EvaluationOptions(images, reference, labels, runtime, engine, jobs, scheduler)
+    options = EvaluationOptions(images, truth, reference, labels, runtime, engine, jobs, scheduler)
     with session(json, debug) as progress:
         report = run_evaluation(artifacts, options, progress)
     tables = [accuracy_table(report.results), *change_tables(report.results)]

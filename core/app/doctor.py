@@ -15,7 +15,18 @@ from edgeferry.runtimes.registry import RUNTIMES
 from edgeferry.telemetry import disable_telemetry
 from edgeferry.threads import physical_cores
 
-EXTRAS = ("cli", "ssh", "dask", "tflite", "onnx", "openvino", "tflite-runtime", "export", "demo")
+EXTRAS = (
+    "cli",
+    "ssh",
+    "dask",
+    "detection",
+    "tflite",
+    "onnx",
+    "openvino",
+    "tflite-runtime",
+    "export",
+    "demo",
+)
 """Extras that users choose among."""
 
 _QUIET = "from edgeferry.telemetry import disable_telemetry; disable_telemetry(); import json; "

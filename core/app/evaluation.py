@@ -10,8 +10,9 @@ from edgeferry.app.crew import open_crew
 from edgeferry.app.judge import EvaluationOptions, Judge
 from edgeferry.app.results import Result, results_document
 from edgeferry.app.subjects import Subject, artifact_subject, given_reference, reference_for
+from edgeferry.app.task_evaluation import TaskJudge, same_task
 from edgeferry.artifact import find_artifacts
-from edgeferry.errors import EdgeferryError
+from edgeferry.errors import EdgeferryError, UsageError
 from edgeferry.progress import Progress, silent
 
 __all__ = ["EvaluationOptions", "EvaluationReport", "evaluate"]
@@ -64,12 +65,36 @@ def evaluate(
     given = given_reference(options.reference, artifacts)
     subjects = artifacts if given is None or given in artifacts else [given, *artifacts]
     references = {each.path: reference_for(each, artifacts, given) for each in subjects}
+    if same_task(artifacts) != "classification":
+        return _evaluate_task(options, subjects, references, progress)
+    if options.truth is not None:
+        raise UsageError("pictures for a classifier carry their labels in their folders' names")
     with (
         open_crew(options.scheduler, options.jobs) as crew,
         tempfile.TemporaryDirectory(prefix="edgeferry-") as folder,
     ):
         judge = Judge(artifacts[-1].contract, options, Path(folder), progress, crew)
         return _judge_all(judge, subjects, references)
+
+
+def _evaluate_task(
+    options: EvaluationOptions,
+    subjects: Sequence[Subject],
+    references: Mapping[Path, Subject | None],
+    progress: Progress,
+) -> EvaluationReport:
+    """Judge networks that are no classifiers, here."""
+    if options.scheduler is not None:
+        raise UsageError("only classifiers are judged on a cluster", "Leave --scheduler out")
+    judge = TaskJudge(options.images, options.truth, options.runtime, options.engine, progress)
+    results = [judge.judge(subject, references[subject.path]) for subject in subjects]
+    return EvaluationReport(
+        results=results,
+        failures={},
+        warnings=judge.warnings(),
+        pictures=len(judge.pictures),
+        skipped=len(judge.unreadable),
+    )
 
 
 def _judge_all(

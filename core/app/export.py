@@ -20,7 +20,7 @@ from edgeferry.app.source_quality import SourceQuality, source_quality
 from edgeferry.artifact import artifact_files, find_artifacts
 from edgeferry.contract import Contract, Preprocessing
 from edgeferry.devices.machine import available_memory
-from edgeferry.errors import LabelError
+from edgeferry.errors import LabelError, UsageError
 from edgeferry.exporters.base import PreparedSource
 from edgeferry.exporters.processes import Worker
 from edgeferry.labels import match_label
@@ -147,6 +147,7 @@ class _Export:
         options = self.options
         told = {
             "preprocessing": options.preprocessing,
+            "task": options.task,
             "head": options.head,
             "labels": options.labels and str(options.labels),
             "size": options.size,
@@ -161,6 +162,11 @@ class _Export:
         """Refuse validation pictures that accuracy could not be measured on in the end."""
         options = self.options
         if options.max_accuracy_drop is not None and options.validation is not None:
+            if contract.task != "classification":
+                raise UsageError(
+                    f"the accuracy of {contract.task} is not controlled, that of classifiers is",
+                    "Leave --max-accuracy-drop out; evaluate and debug tell how int8 does",
+                )
             labeled_pictures(options.validation, contract.labels, contract.classes)
 
     def _decode(
@@ -181,7 +187,8 @@ class _Export:
         """Ask the source about the first set that is labeled, before anything is quantized."""
         labeled = ((each, _true_classes(each, contract)) for each in sets if each is not None)
         pictures, classes = next((found for found in labeled if found[1]), (None, None))
-        if pictures is None or classes is None or contract.head != "softmax":
+        known = contract.task == "classification" and contract.head == "softmax"
+        if pictures is None or classes is None or not known:
             return None
         path = str(pictures.path)
 

@@ -18,6 +18,8 @@ class ExportOptions:
         labels: Text file with one label a line, or a JSON list.
         preprocessing: What the source expects; None refuses rather than guesses, but for
             networks by name, which are known.
+        task: What the outputs mean where their shapes do not tell: ``classification``,
+            ``segmentation``, ``detection``, ``embedding`` or ``raw``.
         head: The last activation where the source does not tell: ``logits`` or ``softmax``
             (softmax is put on logits), or ``sigmoid`` (multi-label).
         formats: Formats to write.
@@ -43,6 +45,7 @@ class ExportOptions:
     calibration: Path | None = None
     labels: Path | None = None
     preprocessing: Preprocessing | None = None
+    task: str | None = None
     head: str | None = None
     formats: Sequence[Format] = ("tflite", "onnx", "openvino")
     precisions: Sequence[Precision] = ("fp32", "fp16", "int8")

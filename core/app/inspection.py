@@ -100,5 +100,8 @@ def _inputs(contract: Contract | None) -> list[dict[str, Any]] | None:
 def _outputs(contract: Contract | None) -> list[dict[str, Any]] | None:
     if contract is None:
         return None
-    shape = [contract.input.batch, contract.classes]
-    return [{"name": contract.output_name, "dtype": "float32", "shape": shape}]
+    batch = contract.input.batch
+    return [
+        {"name": output.name, "dtype": "float32", "shape": [batch, *output.shape]}
+        for output in contract.outputs
+    ]

@@ -32,6 +32,8 @@ class EvaluationOptions:
 
     Attributes:
         images: Folder of pictures, or CSV of ``file,label``; labeled or not.
+        truth: For networks that are no classifiers: folder of true masks, or a COCO file of
+            true boxes; None compares with the reference only.
         reference: Trained model or artifact to compare with; None takes the fp32 artifact,
             of the same format where there is one.
         labels: Labels file, where the artifacts carry none.
@@ -44,6 +46,7 @@ class EvaluationOptions:
     """
 
     images: Path
+    truth: Path | None = None
     reference: Path | None = None
     labels: Path | None = None
     runtime: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeferry.app.answer_data import answer_rows
 from edgeferry.app.results import Result
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ ACCURACY = (
     ("agree %", number("agreement")),
     ("KL", number("kl", "{:.4f}")),
 )
+PLACED = {
+    "mean_iou": ("mean IoU %", number("mean_iou")),
+    "map": ("mAP %", number("map")),
+    "map50": ("mAP@0.5 %", number("map50")),
+}
+"""Of masks, and of boxes."""
 LATENCY = (
     ("p50 ms", number("p50_ms")),
     ("p90", number("p90_ms")),
@@ -76,7 +83,10 @@ LEFT = {"device", "doubtful", "artifact", "precision", "engine", "executed"}
 def accuracy_table(results: Iterable[Result]) -> Table:
     """What ``evaluate`` shows."""
     sqnr = ("SQNR dB", number("sqnr_db", "{:.1f}"))
-    return table_of(results, ARTIFACT, PRECISION, RUNTIME, SIZE, *ACCURACY, sqnr)
+    listed = list(results)
+    placed = {key: cell for key, cell in PLACED.items() if any(key in r.extra for r in listed)}
+    accuracy = (*placed.values(), *ACCURACY[2:]) if placed else ACCURACY
+    return table_of(listed, ARTIFACT, PRECISION, RUNTIME, SIZE, *accuracy, sqnr)
 
 
 def summary_table(results: Iterable[Result]) -> Table:
@@ -102,13 +112,23 @@ def export_table(report: ExportReport) -> Table:
 
 def answers_table(answers: Answers) -> Table:
     """What ``predict`` shows."""
-    table = empty_table("picture", "label", "class", "score")
-    for picture, predictions in answers.predictions.items():
-        names = [Path(picture).name, *[""] * (len(predictions) - 1)]
-        for name, each in zip(names, predictions, strict=True):
-            table.add_row(name, each.label, str(each.index), f"{each.score:.4f}")
+    table = empty_table("picture", "label", "class", "score", "where")
+    for picture, result in answers.predictions.items():
+        rows = answer_rows(result) or [{}]
+        for number, row in enumerate(rows):
+            table.add_row("" if number else Path(picture).name, *_answer_cells(row))
         table.add_section()
     return table
+
+
+def _answer_cells(row: Mapping[str, Any]) -> list[str]:
+    if not row:
+        return [MISSING] * 4
+    place = f"{100 * row['share']:.1f} % of the pixels" if "share" in row else ""
+    if "box" in row:
+        left, top, right, bottom = row["box"]
+        place = f"{left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}"
+    return [row["label"], str(row["index"]), f"{row['score']:.4f}", place]
 
 
 def inspection_tables(inspection: Inspection, layers: bool) -> list[RenderableType]:

@@ -135,7 +135,7 @@ def test_a_kernel_with_two_readers_is_left_alone():
         shared = tf.constant(random.normal(0, 1, (8, 8)), tf.float32, name="shared")
         last = tf.constant(random.normal(0, 1, (8, 3)), tf.float32)
         tf.matmul(tf.nn.relu(tf.nn.relu(x @ shared) @ shared), last, name="scores")
-    graph = Graph(whole.as_graph_def(), "scores")
+    graph = Graph(whole.as_graph_def(), ["scores"])
     before = graph.graph_def()
     equalize(graph)
     assert graph.graph_def() == before

@@ -171,7 +171,14 @@ def test_progress_comes_through_and_then_the_result_of_each_job(worker):
 
 
 def test_an_error_keeps_its_kind_and_its_trace(tmp_path):
-    options = {"preprocessing": "tf", "head": None, "labels": None, "size": None, "batch": 1}
+    options = {
+        "preprocessing": "tf",
+        "task": None,
+        "head": None,
+        "labels": None,
+        "size": None,
+        "batch": 1,
+    }
     job = {
         "kind": "prepare",
         "source": str(tmp_path / "gone.keras"),

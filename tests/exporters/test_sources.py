@@ -115,7 +115,9 @@ def test_a_saved_model_keeps_its_batch(workbench, classifier, draw, reference, t
     workbench.require_agreement(prepared, draw(), reference(model, draw()))
 
 
-def test_what_is_no_classifier_is_refused(workbench):
-    image = keras.Input((8, 8, 3))
-    with pytest.raises(SourceError, match=r"not \[N, classes\]"):
-        workbench.prepare(keras.Model(image, layers.Conv2D(3, 3)(image)))
+def test_a_vector_without_activation_needs_the_user_s_word(workbench, draw):
+    image = keras.Input((32, 32, 3))
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(image)))
+    with pytest.raises(UsageError, match="--head logits.*--task embedding"):
+        workbench.prepare(model)
+    assert workbench.prepare(model, task="embedding").contract.task == "embedding"

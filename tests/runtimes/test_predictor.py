@@ -12,7 +12,8 @@ from edgeferry.contract import Contract, InputSpec, SourceInfo
 from edgeferry.errors import EngineError, UsageError
 from edgeferry.runtimes.base import Description, Runtime, RuntimeOptions
 from edgeferry.runtimes.predictor import Predictor, load
-from edgeferry.runtimes.tasks import Prediction, decode_classification
+from edgeferry.runtimes.results import Prediction
+from edgeferry.runtimes.tasks import DecodingOptions, decode_classification
 
 CLASSES = 4
 LABELS = ("ant", "bee", "cat", "dog")
@@ -120,9 +121,12 @@ def test_bgr_is_turned_round(pictures):
 
 def test_equal_scores_come_in_the_order_of_classes():
     scores = np.array([0.1, 0.4, 0.1, 0.4], np.float32)
-    rows = decode_classification(scores, contract_of(), 3)
+    rows = decode_classification({"probabilities": scores}, contract_of(), DecodingOptions(3))
     assert [row.index for row in rows] == [1, 3, 0]
-    assert len(decode_classification(scores, contract_of(), 99)) == CLASSES
+    all_of_them = decode_classification(
+        {"probabilities": scores}, contract_of(), DecodingOptions(99)
+    )
+    assert len(all_of_them) == CLASSES
 
 
 def test_without_labels_the_number_is_the_label(pictures):
