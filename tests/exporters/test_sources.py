@@ -118,6 +118,6 @@ def test_a_saved_model_keeps_its_batch(workbench, classifier, draw, reference, t
 def test_a_vector_without_activation_needs_the_user_s_word(workbench, draw):
     image = keras.Input((32, 32, 3))
     model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(image)))
-    with pytest.raises(UsageError, match="--head logits.*--task embedding"):
+    with pytest.raises(UsageError, match=r"--head logits.*--task embedding"):
         workbench.prepare(model)
     assert workbench.prepare(model, task="embedding").contract.task == "embedding"
