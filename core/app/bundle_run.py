@@ -172,13 +172,19 @@ def photograph(number: int) -> bytes:
 
 def show(name: str, predictions, as_json: bool) -> None:  # type: ignore[no-untyped-def]
     """Print one picture's answers, a line of JSON or a line for each."""
-    answers = [{"label": p.label, "index": p.index, "score": p.score} for p in predictions]
+    from edgeferry.app.answer_data import answer_arrays, answer_rows
+
+    answers, outputs = answer_rows(predictions), answer_arrays(predictions)
     if as_json:
-        print(json.dumps({"picture": name, "predictions": answers}), flush=True)
+        told = {"picture": name, "predictions": answers}
+        print(json.dumps(told if outputs is None else told | {"outputs": outputs}), flush=True)
         return
     print(name)
     for answer in answers:
-        print(f"  {answer['score']:.4f}  {answer['label']}", flush=True)
+        place = answer.get("box") or answer.get("share") or ""
+        print(f"  {answer['score']:.4f}  {answer['label']}  {place}".rstrip(), flush=True)
+    for output, values in (outputs or {}).items():
+        print(f"  {output}  {values}", flush=True)
 
 
 def read_bundle() -> dict:  # type: ignore[type-arg]
