@@ -16,6 +16,7 @@ from edgeferry.errors import SourceError
 from edgeferry.registry import is_installed, missing_dependency
 
 KERAS_SUFFIXES = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
+ONNX_SUFFIX = ".onnx"
 APPLICATIONS: dict[str, Preprocessing] = {"resnet50": "caffe"}
 """Networks of Keras Applications that go by name, with what they were trained on."""
 _SHAPE = "edgeferry takes networks with one input: pictures [N, height, width, 1 or 3]"
@@ -26,11 +27,14 @@ class TrainedModel(ABC):
 
     Attributes:
         name: Its name, without folder or suffix.
-        kind: ``keras``, ``h5``, ``saved_model`` or ``application``.
+        kind: ``keras``, ``h5``, ``saved_model``, ``onnx`` or ``application``.
         input_shape: ``(N, height, width, channels)``, None where dynamic.
         output_names: Names of what it gives, in order.
-        keras_model: The Keras model; None for a SavedModel.
+        keras_model: The Keras model; None for other kinds.
     """
+
+    autograph = True
+    """Whether tracing has to turn Python code into operations."""
 
     def __init__(
         self, name: str, kind: str, shape: Any, outputs: Sequence[str], keras_model: Any = None
@@ -58,7 +62,7 @@ class TrainedModel(ABC):
         import tensorflow as tf
 
         if self._graph is None:
-            self._graph = tf.function(self, reduce_retracing=True)
+            self._graph = tf.function(self, reduce_retracing=True, autograph=self.autograph)
         outputs = self._graph(tf.constant(images))
         arrays = (np.asarray(output, np.float32) for output in outputs)
         return dict(zip(self.output_names, arrays, strict=True))
@@ -117,12 +121,29 @@ class _SavedModel(TrainedModel):
         return _graph_digest(frozen.graph.as_graph_def(), outputs)
 
 
+class _OnnxModel(TrainedModel):
+    autograph = False
+
+    def __init__(self, path: Path) -> None:
+        from edgeferry.onnx_source.network import OnnxNetwork
+
+        self._network = OnnxNetwork(path)
+        super().__init__(path.stem, "onnx", self._network.shape, self._network.output_names)
+
+    def __call__(self, images: Any) -> list[Any]:
+        return self._network(images)
+
+    def digest(self) -> str:
+        return self._network.digest()
+
+
 def load_trained_model(source: str | Path) -> TrainedModel:
     """Open a trained model; no code that a file may hold is run.
 
     Args:
-        source: A ``.keras``, ``.h5`` or ``.hdf5`` file, a SavedModel folder, or ``resnet50``:
-            Keras Applications with its ImageNet weights, unless a path of that name exists.
+        source: A ``.keras``, ``.h5``, ``.hdf5`` or ``.onnx`` file, a SavedModel folder, or
+            ``resnet50``: Keras Applications with its ImageNet weights, unless a path of that
+            name exists.
 
     Raises:
         SourceError: If it is missing, damaged, no model, needs code of its own, or has more
@@ -134,7 +155,9 @@ def load_trained_model(source: str | Path) -> TrainedModel:
     _quiet_tensorflow()
     if not path.exists():
         return _KerasModel(_download_application(str(source)), str(source), "application")
-    return _load_saved_model(path) if path.is_dir() else _load_keras_file(path)
+    if path.is_dir():
+        return _load_saved_model(path)
+    return _OnnxModel(path) if path.suffix == ONNX_SUFFIX else _load_keras_file(path)
 
 
 def check_source(source: str | Path) -> None:
@@ -146,7 +169,7 @@ def check_source(source: str | Path) -> None:
     path = Path(source)
     if not path.exists() and str(source) not in APPLICATIONS:
         raise SourceError(f"there is no model {source}", _known())
-    if path.is_file() and path.suffix not in KERAS_SUFFIXES:
+    if path.is_file() and path.suffix not in (*KERAS_SUFFIXES, ONNX_SUFFIX):
         raise SourceError(f"{source} is no model of a kind that edgeferry reads", _known())
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise SourceError(f"{source} is a folder without saved_model.pb: no SavedModel", _known())
@@ -251,7 +274,7 @@ def _checked_shape(name: str, shape: Any) -> tuple[int | None, ...]:
 
 
 def _known() -> str:
-    files = ", ".join(KERAS_SUFFIXES)
+    files = ", ".join((*KERAS_SUFFIXES, ONNX_SUFFIX))
     return f"Known: {files}, a SavedModel folder, or a name: {', '.join(APPLICATIONS)}"
 
 

@@ -175,10 +175,10 @@ def input_spec(trained: TrainedModel, options: PreparationOptions) -> InputSpec:
         raise UsageError(
             f"{trained.name} takes {own[0]}x{own[1]} pictures, not {told[0]}x{told[1]}"
         )
-    if trained.kind == "saved_model" and shape[0] not in (None, options.batch):
+    if trained.keras_model is None and shape[0] not in (None, options.batch):
         raise UsageError(
-            f"{trained.name} takes {shape[0]} picture(s) at a time, as SavedModels do for good",
-            f"Export it with --batch {shape[0]}, or from the .keras file",
+            f"{trained.name} takes {shape[0]} picture(s) at a time, and that for good",
+            f"Export it with --batch {shape[0]}, or from a file that takes any number",
         )
     height, width = (int(a or b or 0) for a, b in zip(own, told or own, strict=True))
     return InputSpec(height, width, int(shape[3] or 0), options.batch, options.resize)
@@ -198,7 +198,8 @@ def freeze(trained: TrainedModel, spec: InputSpec) -> Traced:
 
     signature = tf.TensorSpec(spec.shape, tf.float32, name="picture")
     with functions_inlined():
-        function = tf.function(trained, input_signature=[signature]).get_concrete_function()
+        traced = tf.function(trained, input_signature=[signature], autograph=trained.autograph)
+        function = traced.get_concrete_function()
     outputs = []
     for name, output in zip(trained.output_names, function.outputs, strict=True):
         sizes = [] if output.shape.rank is None else output.shape.as_list()[1:]

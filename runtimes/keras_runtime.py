@@ -35,6 +35,9 @@ class KerasRuntime(Runtime):
 
     def _predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Outputs by their names in the contract, which keeps the source's order."""
+        if self._model.input_shape[0] == 1 and len(images) > 1:
+            rows = [self._predict(image[None]) for image in images]
+            return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         given = self._model.predict(preprocess(images, self.contract.source.preprocessing))
         outputs = zip(self.contract.outputs, given.values(), strict=True)
         return {spec.name: each.reshape(len(each), *spec.shape) for spec, each in outputs}

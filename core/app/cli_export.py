@@ -31,7 +31,7 @@ METHODS = ("auto", "minmax", "percentile", "entropy", "mse")
 
 def export(
     model: Annotated[
-        str, typer.Argument(help="A .keras or .h5 file, a SavedModel folder, or: resnet50.")
+        str, typer.Argument(help="A .keras, .h5 or .onnx file, a SavedModel folder, or: resnet50.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the artifacts.")],
     calibration: Annotated[

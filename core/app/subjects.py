@@ -51,8 +51,10 @@ def given_reference(path: Path | None, artifacts: Sequence[Subject]) -> Subject 
     """
     if path is None:
         return None
-    if path.suffix.lower() in SUFFIXES:
-        subject = artifact_subject(open_artifact(path))
+    artifact = open_artifact(path) if path.suffix.lower() in SUFFIXES else None
+    # An ONNX file without contract is a trained model.
+    if artifact is not None and (artifact.contract is not None or artifact.format != "onnx"):
+        subject = artifact_subject(artifact)
         return next((each for each in artifacts if each == subject), subject)
     contract = artifacts[0].contract.with_artifact("fp32", "fp32")
     contract = replace(contract, input=replace(contract.input, batch=None))

@@ -1,0 +1,1 @@
+"""ONNX files as a source: their operators as TensorFlow operations, for the one way to go on."""

@@ -1,0 +1,31 @@
+"""The ONNX package's own test networks, in every format as ONNX Runtime answers."""
+
+import light_networks
+import numpy as np
+import pytest
+
+from edgeferry.preprocessing import preprocess
+
+ort = pytest.importorskip("onnxruntime")
+pytest.importorskip("tensorflow")
+SMALL = ("squeezenet", "shufflenet", "inception_v1")
+
+
+def answers_of(path, images):
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (taken,) = session.get_inputs()
+    pictures = preprocess(images, "tf").transpose(0, 3, 1, 2)
+    rows = [session.run(None, {taken.name: each[None]})[0] for each in pictures]
+    return np.concatenate([row.reshape(1, -1) for row in rows])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_every_format_answers_as_onnx_runtime(workbench, draw, tmp_path, name):
+    images = draw(224, 224, count=4)
+    path = tmp_path / f"{name}.onnx"
+    light_networks.write_light(name, preprocess(images, "tf"), path)
+    head = "softmax" if name == "densenet121" else None
+    prepared = workbench.prepare(path, head=head)
+    assert prepared.contract.classes == 1000
+    workbench.require_agreement(prepared, images, answers_of(path, images))
