@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeferry.contract import Preprocessing
+from edgeferry.applications import APPLICATIONS, build_application, nearest_applications
 from edgeferry.errors import SourceError
 from edgeferry.registry import is_installed, missing_dependency
 
 KERAS_SUFFIXES = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 ONNX_SUFFIX = ".onnx"
-APPLICATIONS: dict[str, Preprocessing] = {"resnet50": "caffe"}
-"""Networks of Keras Applications that go by name, with what they were trained on."""
 _SHAPE = "edgeferry takes networks with one input: pictures [N, height, width, 1 or 3]"
 
 
@@ -141,9 +139,9 @@ def load_trained_model(source: str | Path) -> TrainedModel:
     """Open a trained model; no code that a file may hold is run.
 
     Args:
-        source: A ``.keras``, ``.h5``, ``.hdf5`` or ``.onnx`` file, a SavedModel folder, or
-            ``resnet50``: Keras Applications with its ImageNet weights, unless a path of that
-            name exists.
+        source: A ``.keras``, ``.h5``, ``.hdf5`` or ``.onnx`` file, a SavedModel folder, or a
+            name of ``APPLICATIONS``: Keras Applications with ImageNet weights, unless a path of
+            that name exists.
 
     Raises:
         SourceError: If it is missing, damaged, no model, needs code of its own, or has more
@@ -168,7 +166,7 @@ def check_source(source: str | Path) -> None:
     """
     path = Path(source)
     if not path.exists() and str(source) not in APPLICATIONS:
-        raise SourceError(f"there is no model {source}", _known())
+        raise SourceError(f"there is no model {source}", _nearest(str(source)) or _known())
     if path.is_file() and path.suffix not in (*KERAS_SUFFIXES, ONNX_SUFFIX):
         raise SourceError(f"{source} is no model of a kind that edgeferry reads", _known())
     if path.is_dir() and not (path / "saved_model.pb").is_file():
@@ -241,10 +239,8 @@ def _assigns_variables(signature: Any) -> bool:
 
 def _download_application(name: str) -> Any:
     """Build a Keras Applications network with its ImageNet weights, which Keras downloads."""
-    import keras
-
     try:
-        return {"resnet50": keras.applications.ResNet50}[name](weights="imagenet")
+        return build_application(name)
     except Exception as error:
         raise SourceError(f"cannot get {name} from Keras Applications: {error}") from error
 
@@ -275,7 +271,15 @@ def _checked_shape(name: str, shape: Any) -> tuple[int | None, ...]:
 
 def _known() -> str:
     files = ", ".join((*KERAS_SUFFIXES, ONNX_SUFFIX))
-    return f"Known: {files}, a SavedModel folder, or a name: {', '.join(APPLICATIONS)}"
+    return (
+        f"Known: {files}, a SavedModel folder, or a network of Keras Applications by name, "
+        "e.g. resnet50 or mobilenet_v2"
+    )
+
+
+def _nearest(name: str) -> str:
+    nearest = nearest_applications(name)
+    return f"The nearest names of Keras Applications: {', '.join(nearest)}" if nearest else ""
 
 
 def _graph_digest(graph: Any, outputs: Sequence[str]) -> str:

@@ -31,7 +31,11 @@ METHODS = ("auto", "minmax", "percentile", "entropy", "mse")
 
 def export(
     model: Annotated[
-        str, typer.Argument(help="A .keras, .h5 or .onnx file, a SavedModel folder, or: resnet50.")
+        str,
+        typer.Argument(
+            help="A .keras, .h5 or .onnx file, a SavedModel folder, or a network of Keras "
+            "Applications by name: resnet50, mobilenet_v2, efficientnet_b0, …"
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the artifacts.")],
     calibration: Annotated[

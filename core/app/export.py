@@ -17,6 +17,7 @@ from edgeferry.app.format_export import FormatOutcome, FormatPlan, export_format
 from edgeferry.app.manifest import write_manifest
 from edgeferry.app.output_folder import staged_folder
 from edgeferry.app.source_quality import SourceQuality, source_quality
+from edgeferry.applications import APPLICATIONS
 from edgeferry.artifact import artifact_files, find_artifacts
 from edgeferry.contract import Contract, Preprocessing
 from edgeferry.devices.machine import available_memory
@@ -27,7 +28,7 @@ from edgeferry.labels import match_label
 from edgeferry.pictures import labeled_pictures
 from edgeferry.progress import Progress, silent
 from edgeferry.threads import physical_cores
-from edgeferry.trained_model import APPLICATIONS, check_source
+from edgeferry.trained_model import check_source
 
 if TYPE_CHECKING:
     import keras
@@ -54,8 +55,8 @@ def export(
     """Export a trained model to every format and precision asked for.
 
     Args:
-        source: A ``.keras`` or ``.h5`` file, a SavedModel folder, ``resnet50``, or a Keras model
-            in memory.
+        source: A ``.keras`` or ``.h5`` file, a SavedModel folder, the name of a network of Keras
+            Applications (``APPLICATIONS``), or a Keras model in memory.
         output: Folder for the artifacts and ``manifest.json``; appears when all is whole.
         options: What to export, and how.
         progress: Told how far each step is.
@@ -70,7 +71,7 @@ def export(
     output = Path(output)
     if isinstance(source, str | Path):
         check_source(source)
-        known = None if Path(source).exists() else APPLICATIONS[str(source)]
+        known = None if Path(source).exists() else APPLICATIONS[str(source)].preprocessing
         options = replace(options, preprocessing=options.preprocessing or known)
     check_options(options)
     with (
