@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -203,8 +204,9 @@ def test_one_of_two_that_dies_takes_nothing_from_the_other(edge, other, artifact
     assert names(kept["other"]) == names(artifacts[:2])
     assert list(before["failures"]) == ["other: two.fp32.onnx", "other: two.int8.onnx"]
     told = capfd.readouterr()
-    assert "other was lost" in told.err
-    assert "edge was lost" not in told.err
+    # Which one depends on whether a connection was open when it died.
+    assert re.search("other (was lost|cannot be reached)", told.err)
+    assert not re.search("edge (was lost|cannot be reached)", told.err)
     assert all(path.name in told.out for path in artifacts)
     wait_until(lambda: not processes_on(other), "the agent lives on")
     other.__enter__()
