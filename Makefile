@@ -8,7 +8,8 @@ setup:
 demo: setup
 	.venv/bin/edgeferry demo -o demo-output
 
-test: setup
+test:
+	@scripts/setup torch
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup

@@ -104,11 +104,13 @@ class SourceInfo:
         name: Its name, without folder or suffix.
         sha256: Digest of its configuration and weights, hexadecimal.
         preprocessing: What the trained model expects, folded into the artifact.
+        signature: The one of a SavedModel that was asked for; empty for the usual one.
     """
 
     name: str
     sha256: str
     preprocessing: Preprocessing
+    signature: str = ""
 
 
 @dataclass(frozen=True)

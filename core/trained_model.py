@@ -1,4 +1,4 @@
-"""Trained models as they come: Keras files, SavedModel folders, Keras Applications by name."""
+"""Trained models as they come: files and folders of several kinds, Keras Applications by name."""
 
 import hashlib
 import json
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.applications import APPLICATIONS, build_application, nearest_applications
-from edgeferry.errors import SourceError
+from edgeferry.errors import SourceError, UsageError
 from edgeferry.registry import is_installed, missing_dependency
 
 KERAS_SUFFIXES = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
-ONNX_SUFFIX = ".onnx"
+ONNX_SUFFIX, TORCH_SUFFIX = ".onnx", ".pt2"
+_FILE_SUFFIXES = (*KERAS_SUFFIXES, ONNX_SUFFIX, TORCH_SUFFIX)
+_SERVING = "serving_default"
 _SHAPE = "edgeferry takes networks with one input: pictures [N, height, width, 1 or 3]"
 
 
@@ -25,7 +27,7 @@ class TrainedModel(ABC):
 
     Attributes:
         name: Its name, without folder or suffix.
-        kind: ``keras``, ``h5``, ``saved_model``, ``onnx`` or ``application``.
+        kind: ``keras``, ``h5``, ``saved_model``, ``onnx``, ``torch`` or ``application``.
         input_shape: ``(N, height, width, channels)``, None where dynamic.
         output_names: Names of what it gives, in order.
         keras_model: The Keras model; None for other kinds.
@@ -122,11 +124,11 @@ class _SavedModel(TrainedModel):
 class _OnnxModel(TrainedModel):
     autograph = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: Any, path: Path, kind: str) -> None:
         from edgeferry.onnx_source.network import OnnxNetwork
 
-        self._network = OnnxNetwork(path)
-        super().__init__(path.stem, "onnx", self._network.shape, self._network.output_names)
+        self._network = OnnxNetwork(model, path)
+        super().__init__(path.stem, kind, self._network.shape, self._network.output_names)
 
     def __call__(self, images: Any) -> list[Any]:
         return self._network(images)
@@ -135,27 +137,39 @@ class _OnnxModel(TrainedModel):
         return self._network.digest()
 
 
-def load_trained_model(source: str | Path) -> TrainedModel:
+def load_trained_model(source: str | Path, signature: str = "") -> TrainedModel:
     """Open a trained model; no code that a file may hold is run.
 
     Args:
-        source: A ``.keras``, ``.h5``, ``.hdf5`` or ``.onnx`` file, a SavedModel folder, or a
-            name of ``APPLICATIONS``: Keras Applications with ImageNet weights, unless a path of
-            that name exists.
+        source: A ``.keras``, ``.h5``, ``.hdf5``, ``.onnx`` or ``.pt2`` file, a SavedModel folder,
+            or a name of ``APPLICATIONS``: Keras Applications with ImageNet weights, unless a path
+            of that name exists.
+        signature: The one of a SavedModel; empty takes ``serving_default``, or the only one.
 
     Raises:
         SourceError: If it is missing, damaged, no model, needs code of its own, or has more
             than one input.
-        MissingDependencyError: If TensorFlow is not installed.
+        MissingDependencyError: If TensorFlow is not installed, or PyTorch for its programs.
+        UsageError: If a signature is given for another kind of model.
     """
     check_source(source)
     path = Path(source)
+    if signature and not path.is_dir():
+        raise UsageError(f"{source} is no SavedModel: it has no signature {signature!r}")
     _quiet_tensorflow()
     if not path.exists():
         return _KerasModel(_download_application(str(source)), str(source), "application")
     if path.is_dir():
-        return _load_saved_model(path)
-    return _OnnxModel(path) if path.suffix == ONNX_SUFFIX else _load_keras_file(path)
+        return _load_saved_model(path, signature)
+    if path.suffix == ONNX_SUFFIX:
+        from edgeferry.onnx_source.network import read_onnx
+
+        return _OnnxModel(read_onnx(path), path, "onnx")
+    if path.suffix == TORCH_SUFFIX:
+        from edgeferry.torch_source import program_as_onnx
+
+        return _OnnxModel(program_as_onnx(path), path, "torch")
+    return _load_keras_file(path)
 
 
 def check_source(source: str | Path) -> None:
@@ -167,7 +181,7 @@ def check_source(source: str | Path) -> None:
     path = Path(source)
     if not path.exists() and str(source) not in APPLICATIONS:
         raise SourceError(f"there is no model {source}", _nearest(str(source)) or _known())
-    if path.is_file() and path.suffix not in (*KERAS_SUFFIXES, ONNX_SUFFIX):
+    if path.is_file() and path.suffix not in _FILE_SUFFIXES:
         raise SourceError(f"{source} is no model of a kind that edgeferry reads", _known())
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise SourceError(f"{source} is a folder without saved_model.pb: no SavedModel", _known())
@@ -211,7 +225,7 @@ def _keras_refusal(path: Path, reason: str) -> SourceError:
     )
 
 
-def _load_saved_model(path: Path) -> TrainedModel:
+def _load_saved_model(path: Path, name: str) -> TrainedModel:
     import tensorflow as tf
 
     try:
@@ -219,16 +233,26 @@ def _load_saved_model(path: Path) -> TrainedModel:
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
         raise SourceError(f"{path} is a damaged SavedModel: {reason}") from error
-    signature = loaded.signatures.get("serving_default")
+    signature = _signature(loaded.signatures, name)
     if signature is None:
         found = ", ".join(loaded.signatures) or "none"
-        raise SourceError(f"{path} has no signature serving_default (it has: {found})")
+        raise SourceError(
+            f"{path} has no signature {name or _SERVING} (it has: {found})",
+            "Name one with --signature" if loaded.signatures else "",
+        )
     if _assigns_variables(signature):
         raise SourceError(
             f"{path} was exported in training mode: it changes its variables with each answer",
             "Keras does so where layers augment pictures; take the .keras file instead",
         )
     return _SavedModel(loaded, signature, path.resolve().name)
+
+
+def _signature(signatures: Any, name: str) -> Any:
+    """The one asked for, or the one that is usual, or the only one."""
+    if not name and _SERVING not in signatures and len(signatures) == 1:
+        (name,) = signatures
+    return signatures.get(name or _SERVING)
 
 
 def _assigns_variables(signature: Any) -> bool:
@@ -270,7 +294,7 @@ def _checked_shape(name: str, shape: Any) -> tuple[int | None, ...]:
 
 
 def _known() -> str:
-    files = ", ".join((*KERAS_SUFFIXES, ONNX_SUFFIX))
+    files = ", ".join(_FILE_SUFFIXES)
     return (
         f"Known: {files}, a SavedModel folder, or a network of Keras Applications by name, "
         "e.g. resnet50 or mobilenet_v2"

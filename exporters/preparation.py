@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 ENTRY_SCOPE = "entry"
 """Scope of the nodes that bring the picture to float; no precision quantizes them."""
 _NETWORK_SCOPE = "net"
+_TOOLS = {"torch": ("torch", "onnxscript")}
+"""What else takes a kind of source over."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class PreparationOptions:
         size: Height and width, for a source whose input size is dynamic.
         batch: Pictures per inference; None is dynamic.
         resize: The host's resize rule.
+        signature: The one of a SavedModel; empty for the usual one.
     """
 
     preprocessing: Preprocessing
@@ -62,6 +65,7 @@ class PreparationOptions:
     size: tuple[int, int] | None = None
     batch: int | None = 1
     resize: ResizeRule = ResizeRule()
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,10 @@ def prepare_source(
         head=head,
         precision="fp32",
         recipe="fp32",
-        source=SourceInfo(trained.name, trained.digest(), options.preprocessing),
-        versions=versions_of(["edgeferry", "tensorflow", "keras"]),
+        source=SourceInfo(
+            trained.name, trained.digest(), options.preprocessing, options.signature
+        ),
+        versions=versions_of(["edgeferry", "tensorflow", "keras", *_TOOLS.get(trained.kind, ())]),
         outputs=tuple(outputs),
     )
     prepared = PreparedSource(folder / "graph.pb", contract)

@@ -43,9 +43,10 @@ class SourceWork:
             size=told["size"] and tuple(told["size"]),
             batch=told["batch"],
             resize=ResizeRule(**told["resize"]),
+            signature=told["signature"],
         )
         progress("reading the source model", 0, 1)
-        self._trained = load_trained_model(job["source"])
+        self._trained = load_trained_model(job["source"], options.signature)
         prepare_source(self._trained, options, Path(job["folder"]))
         progress("reading the source model", 1, 1)
         return {}

@@ -21,7 +21,7 @@ class KerasRuntime(Runtime):
 
     def _open(self) -> None:
         _limit_threads(self.options.thread_count())
-        self._model = load_trained_model(self.path)
+        self._model = load_trained_model(self.path, self.contract.source.signature)
         batch, *sizes = self.contract.input.shape
         noise = np.random.default_rng(0).integers(0, 256, (batch or 4, *sizes), np.uint8)
         head, outputs = self.contract.head, self._predict(noise).values()

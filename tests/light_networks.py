@@ -78,12 +78,12 @@ def _settle(model: Any, path: Path, images: Any) -> None:
     import tensorflow as tf
     from onnx import numpy_helper
 
-    from edgeferry.onnx_source.network import OnnxNetwork
+    from edgeferry.onnx_source.network import OnnxNetwork, read_onnx
 
     values = {value.name: value for value in model.graph.initializer}
     last = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")][-1]
     scores = []
-    network = OnnxNetwork(path)
+    network = OnnxNetwork(read_onnx(path), path)
     for image in images:
         known = dict(network._constants)
         known[network._input] = network.picture(tf.constant(image[None]))

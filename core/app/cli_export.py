@@ -33,7 +33,7 @@ def export(
     model: Annotated[
         str,
         typer.Argument(
-            help="A .keras, .h5 or .onnx file, a SavedModel folder, or a network of Keras "
+            help="A .keras, .h5, .onnx or .pt2 file, a SavedModel folder, or a network of Keras "
             "Applications by name: resnet50, mobilenet_v2, efficientnet_b0, …"
         ),
     ],
@@ -94,6 +94,9 @@ def export(
     interpolation: Annotated[
         str, typer.Option(metavar="NAME", help=f"{'|'.join(get_args(Interpolation))}.")
     ] = "bilinear",
+    signature: Annotated[
+        str, typer.Option(metavar="NAME", help="Which of a SavedModel's; the usual one unasked.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="For choosing the calibration pictures.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Exporters side by side; what the machine bears.")
@@ -136,6 +139,7 @@ def export(
         seed=seed,
         jobs=jobs,
         force=force,
+        signature=signature,
         scheduler=scheduler,
     )
     with session(json, debug) as progress:

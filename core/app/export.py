@@ -28,10 +28,12 @@ from edgeferry.labels import match_label
 from edgeferry.pictures import labeled_pictures
 from edgeferry.progress import Progress, silent
 from edgeferry.threads import physical_cores
-from edgeferry.trained_model import check_source
+from edgeferry.torch_source import is_module, save_module
+from edgeferry.trained_model import TORCH_SUFFIX, check_source
 
 if TYPE_CHECKING:
     import keras
+    import torch
 
     from edgeferry.calibration.store import CalibrationSet
 
@@ -46,7 +48,7 @@ __all__ = ["ExportOptions", "ExportReport", "ExportedArtifact", "export"]
 
 
 def export(
-    source: str | Path | keras.Model,
+    source: str | Path | keras.Model | torch.nn.Module,
     output: str | Path,
     options: ExportOptions,
     progress: Progress = silent,
@@ -55,8 +57,9 @@ def export(
     """Export a trained model to every format and precision asked for.
 
     Args:
-        source: A ``.keras`` or ``.h5`` file, a SavedModel folder, the name of a network of Keras
-            Applications (``APPLICATIONS``), or a Keras model in memory.
+        source: A ``.keras``, ``.h5``, ``.onnx`` or ``.pt2`` file, a SavedModel folder, the name
+            of a network of Keras Applications (``APPLICATIONS``), or a model in memory: of Keras,
+            or a ``torch.nn.Module``, whose size the options give.
         output: Folder for the artifacts and ``manifest.json``; appears when all is whole.
         options: What to export, and how.
         progress: Told how far each step is.
@@ -80,7 +83,7 @@ def export(
         tempfile.TemporaryDirectory(prefix="edgeferry-") as folder,
     ):
         work, notes = Path(folder), _Notes(tell)
-        run = _Export(_readable(source, work), options, work, progress, notes, crew)
+        run = _Export(_readable(source, work, options.size), options, work, progress, notes, crew)
         report = run.into(staging, output)
     return report
 
@@ -154,6 +157,7 @@ class _Export:
             "size": options.size,
             "batch": options.batch,
             "resize": asdict(options.resize),
+            "signature": options.signature,
         }
         job = {"kind": "prepare", "source": self.source, "folder": str(self.work), "options": told}
         worker.ask(job, self.progress)
@@ -218,14 +222,22 @@ class _Export:
         return whole
 
 
-def _readable(source: str | Path | keras.Model, work: Path) -> str:
+def _readable(
+    source: str | Path | keras.Model | torch.nn.Module, work: Path, size: tuple[int, int] | None
+) -> str:
     """The source as a path or name; a model in memory is saved for the processes to read."""
     if isinstance(source, str | Path):
         return str(source)
-    from edgeferry.exporters.tracing import save_traced
+    folder = work / "source"
+    folder.mkdir()
+    if is_module(source):
+        path = folder / f"{type(source).__name__}{TORCH_SUFFIX}"
+        save_module(source, path, size)
+    else:
+        from edgeferry.exporters.tracing import save_traced
 
-    path = work / "source" / str(getattr(source, "name", type(source).__name__))
-    save_traced(source, path)
+        path = folder / str(getattr(source, "name", type(source).__name__))
+        save_traced(source, path)
     return str(path)
 
 

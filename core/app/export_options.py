@@ -38,6 +38,7 @@ class ExportOptions:
         seed: For sampling the calibration pictures.
         jobs: Exporters that run side by side; None is as many as cores and memory bear.
         force: Replace artifacts in an existing output folder.
+        signature: The one of a SavedModel; empty takes ``serving_default``, or the only one.
         scheduler: Address of a Dask scheduler whose workers judge what accuracy control tries;
             None judges here.
     """
@@ -60,6 +61,7 @@ class ExportOptions:
     seed: int = 0
     jobs: int | None = None
     force: bool = False
+    signature: str = ""
     scheduler: str | None = None
 
 

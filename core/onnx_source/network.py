@@ -29,15 +29,15 @@ class OnnxNetwork:
     outputs of rank 4 of a graph that is channels-first come out channels-last too.
 
     Args:
-        path: The file; weights may lie in files beside it.
+        model: The graph with its weights.
+        path: The file it is from, for errors.
 
     Raises:
-        SourceError: If it is damaged, takes no pictures, or holds operators that cannot be
-            taken over.
+        SourceError: If it takes no pictures, or holds operators that cannot be taken over.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._model = _loaded(path)
+    def __init__(self, model: ModelProto, path: Path) -> None:
+        self._model = _inlined(model, path)
         self._opset = _opset(self._model, path)
         self._known = operators()
         self._constants = dict(_constants(self._model))
@@ -139,16 +139,32 @@ class OnnxNetwork:
             )
 
 
-def _loaded(path: Path) -> ModelProto:
+def read_onnx(path: Path) -> ModelProto:
+    """Read an ONNX file; weights may lie in files beside it.
+
+    Raises:
+        SourceError: If it is damaged.
+    """
     import onnx
+
+    try:
+        return onnx.load(path)
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _inlined(model: ModelProto, path: Path) -> ModelProto:
     from onnx.inliner import inline_local_functions
 
     try:
-        model = onnx.load(path)
         return inline_local_functions(model) if model.functions else model
     except Exception as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
-        raise SourceError(f"{path} is damaged, or no ONNX model: {reason}") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> SourceError:
+    reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+    return SourceError(f"{path} is damaged, or no ONNX model: {reason}")
 
 
 def _opset(model: ModelProto, path: Path) -> int:
