@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edgeferry.artifact import open_artifact, read_contract
     from edgeferry.contract import Contract
     from edgeferry.errors import EdgeferryError
+    from edgeferry.given_contract import GivenContract
     from edgeferry.runtimes.predictor import Predictor, load
     from edgeferry.runtimes.results import Detection, Mask, Prediction
 
@@ -20,6 +21,7 @@ __all__ = [
     "Contract",
     "Detection",
     "EdgeferryError",
+    "GivenContract",
     "Mask",
     "Prediction",
     "Predictor",
@@ -34,6 +36,7 @@ _HOMES = {
     "Contract": "edgeferry.contract",
     "Detection": "edgeferry.runtimes.results",
     "EdgeferryError": "edgeferry.errors",
+    "GivenContract": "edgeferry.given_contract",
     "Mask": "edgeferry.runtimes.results",
     "Prediction": "edgeferry.runtimes.results",
     "Predictor": "edgeferry.runtimes.predictor",

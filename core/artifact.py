@@ -85,7 +85,8 @@ def require_contract(artifact: Artifact) -> Contract:
     if artifact.contract is None:
         raise ContractError(
             f"{artifact.path} carries no edgeferry contract: it was not exported by edgeferry",
-            "Export the trained model it came from: edgeferry export MODEL -o OUT",
+            "Export the trained model it came from: edgeferry export MODEL -o OUT; or tell what it "
+            "expects: predict and inspect take --contract FILE",
         )
     return artifact.contract
 

@@ -26,9 +26,9 @@ from edgeferry.exporters.entry import Entry, fold_entry
 from edgeferry.exporters.graph import Graph, fold_constants, plain_additions
 from edgeferry.exporters.head import find_head
 from edgeferry.exporters.keras_names import layer_names, restore_names
-from edgeferry.exporters.outputs import classes_of, contract_outputs, task_of
 from edgeferry.exporters.tracing import functions_inlined
 from edgeferry.labels import check_labels, read_labels
+from edgeferry.outputs import classes_of, contract_outputs, task_of
 from edgeferry.preprocessing import normalization
 from edgeferry.trained_model import TrainedModel
 
@@ -146,9 +146,7 @@ def prepare_source(
         head=head,
         precision="fp32",
         recipe="fp32",
-        source=SourceInfo(
-            trained.name, trained.digest(), options.preprocessing, options.signature
-        ),
+        source=SourceInfo(trained.name, trained.digest(), options.preprocessing, options.signature),
         versions=versions_of(["edgeferry", "tensorflow", "keras", *_TOOLS.get(trained.kind, ())]),
         outputs=tuple(outputs),
     )

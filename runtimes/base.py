@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.closing import Closing
-from edgeferry.contract import Contract
+from edgeferry.contract import INPUT_NAME, Contract
 from edgeferry.errors import EdgeferryError, EngineError, ImageError, UsageError
 from edgeferry.operations import WEIGHTED_KINDS
 from edgeferry.runtimes.layer_times import LayerTime
+from edgeferry.runtimes.tensors import Tensors
 from edgeferry.threads import physical_cores
+
+if TYPE_CHECKING:
+    from edgeferry.runtimes.binding import Binding
 
 Execution = Literal["float32", "auto"]
 Settings = tuple[tuple[str, str], ...]
@@ -118,6 +122,7 @@ class Runtime(Closing):
         path: The artifact.
         contract: Its contract.
         options: How to run it.
+        binding: How a file of another maker is brought under the contract; None for our own.
     """
 
     name: ClassVar[str]
@@ -129,11 +134,32 @@ class Runtime(Closing):
     profiler: ClassVar[str] = ""
     """What times its layers; empty where the engine has nothing that does."""
 
-    def __init__(self, path: Path, contract: Contract, options: RuntimeOptions) -> None:
+    def __init__(
+        self,
+        path: Path,
+        contract: Contract,
+        options: RuntimeOptions,
+        binding: "Binding | None" = None,
+    ) -> None:
         self.path = path
         self.contract = contract
         self.options = options
+        self.binding = binding
+        self.input_name = binding.input.name if binding else INPUT_NAME
+        self.tensor_names = (
+            tuple(each.name for each in binding.outputs) if binding else contract.output_names
+        )
         self._is_open = False
+
+    @classmethod
+    def tensors(cls, path: Path) -> Tensors:
+        """What a file takes and gives, whoever made it.
+
+        Raises:
+            EngineError: If the engine refuses it, or cannot tell.
+        """
+        with engine_errors(f"{cls.name} cannot open {path.name}"):
+            return cls._tensors(path)
 
     def open(self) -> Self:
         """Load the artifact into the engine.
@@ -167,7 +193,9 @@ class Runtime(Closing):
         self._check_open()
         self._check(images)
         with engine_errors(f"{self.name} failed on {self.path.name}"):
-            return self._infer(images)
+            if self.binding is None:
+                return self._infer(images)
+            return self.binding.read(self._infer(self.binding.fed(images)))
 
     def close(self) -> None:
         """Give back what the engine holds; closing twice does nothing."""
@@ -223,10 +251,11 @@ class Runtime(Closing):
         if not self._is_open:
             raise EngineError(f"{self.path.name} is not open in {self.name}")
 
-    def _noise(self) -> NDArray[np.uint8]:
-        """A batch to run where the answer does not matter."""
+    def _noise(self) -> NDArray[Any]:
+        """A batch to run where the answer does not matter, as the file takes it."""
         batch, *sizes = self.contract.input.shape
-        return np.random.default_rng(0).integers(0, 256, (batch or 1, *sizes), np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (batch or 1, *sizes), np.uint8)
+        return self.binding.fed(noise) if self.binding else noise
 
     def _check(self, images: NDArray[np.uint8]) -> None:
         batch, *sizes = self.contract.input.shape
@@ -242,7 +271,8 @@ class Runtime(Closing):
     def _open(self) -> None: ...
 
     @abstractmethod
-    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]: ...
+    def _infer(self, images: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Run what ``input_name`` is fed with; give the outputs by ``tensor_names``."""
 
     @abstractmethod
     def _close(self) -> None: ...
@@ -250,7 +280,12 @@ class Runtime(Closing):
     @abstractmethod
     def _describe(self) -> Description: ...
 
-    def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
+    @classmethod
+    def _tensors(cls, path: Path) -> Tensors:
+        """What ``tensors`` gives; for engines that run files of other makers."""
+        raise EngineError(f"{cls.name} runs only what edgeferry made")
+
+    def _profile_layers(self, images: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
         """What ``profile`` gives; for engines that name a ``profiler``."""
         raise NotImplementedError
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.errors import EngineError
@@ -19,12 +18,13 @@ class LitertRuntime(TfliteRuntime):
     package = "ai-edge-litert"
     profiler = "LiteRT's profiler, kernel by kernel inside XNNPACK, of a CompiledModel beside it"
 
-    def _engine(self) -> Any:
+    @classmethod
+    def _engine(cls) -> Any:
         from ai_edge_litert import interpreter
 
         return interpreter
 
-    def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
+    def _profile_layers(self, images: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
         import ai_edge_litert
 
         from edgeferry.runtimes.litert_profiler import ProfiledModel

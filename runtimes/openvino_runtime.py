@@ -4,17 +4,18 @@ import platform
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeferry.contract import INPUT_NAME
-from edgeferry.errors import UsageError
+from edgeferry.errors import EngineError, UsageError
 from edgeferry.operations import WEIGHTED_KINDS, kind_of, multiply_accumulates, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.runtimes.compiled import compiled_folder
 from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
+from edgeferry.runtimes.tensors import Tensors, TensorSpec
 from edgeferry.telemetry import disable_telemetry
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -39,19 +40,19 @@ class OpenvinoRuntime(Runtime):
         if self.options.cache is not None:
             engine = f"{self.name} {ov.__version__}"
             core.set_property({"CACHE_DIR": compiled_folder(self.options.cache, self.path, engine)})
-        self._names = self.contract.output_names
+        self._names = self.tensor_names
         self._compiled = self._compile(core, self._settings())
         self._requests = threading.local()
         # The bindings' table of types is made on its first use; two threads that come at once
         # then may wait for each other for good (2026.4.1).
         assert ov.Tensor(np.zeros(1, np.uint8)).data.size
 
-    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def _infer(self, images: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         try:
             request = self._requests.own
         except AttributeError:
             request = self._requests.own = self._compiled.create_infer_request()
-        request.infer({INPUT_NAME: np.ascontiguousarray(images)}, share_inputs=True)
+        request.infer({self.input_name: np.ascontiguousarray(images)}, share_inputs=True)
         return {name: request.get_tensor(name).data.copy() for name in self._names}
 
     def _close(self) -> None:
@@ -92,6 +93,14 @@ class OpenvinoRuntime(Runtime):
             )
         return device
 
+    @classmethod
+    def _tensors(cls, path: Path) -> Tensors:
+        disable_telemetry()
+        import openvino as ov
+
+        model = ov.Core().read_model(path)
+        return Tensors(tuple(map(_tensor, model.inputs)), tuple(map(_tensor, model.outputs)))
+
     def _describe(self) -> Description:
         import openvino as ov
 
@@ -104,7 +113,7 @@ class OpenvinoRuntime(Runtime):
             operations=tuple(each for each, _, _ in self._executed(self._compiled)),
         )
 
-    def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
+    def _profile_layers(self, images: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
         """Run a model of its own, since counting takes time and cannot be turned on later."""
         import openvino as ov
 
@@ -113,7 +122,7 @@ class OpenvinoRuntime(Runtime):
         layers = list(self._executed(compiled))
         inferences = []
         for _ in range(WARM_UP + runs):
-            request.infer({INPUT_NAME: images}, share_inputs=True)
+            request.infer({self.input_name: images}, share_inputs=True)
             took = {each.node_name: each.real_time for each in request.profiling_info}
             inferences.append([took[op.name] / _MICROSECOND for op, _, _ in layers])
         times = medians(inferences[WARM_UP:])
@@ -141,6 +150,14 @@ class OpenvinoRuntime(Runtime):
                 fused=_without_first(found, kind),
             )
             yield operation, originals, node
+
+
+def _tensor(port: Any) -> TensorSpec:
+    shape = port.partial_shape
+    if shape.rank.is_dynamic:
+        raise EngineError(f"{port.any_name} has any number of axes")
+    sizes = (size.get_length() if size.is_static else None for size in shape)
+    return TensorSpec(port.any_name, port.element_type.to_dtype().name, tuple(sizes))
 
 
 def _executed(graph: Any) -> Iterator[tuple[Any, dict[str, str]]]:

@@ -6,16 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-from edgeferry.contract import INPUT_NAME
 from edgeferry.errors import UsageError
 from edgeferry.files import atomic_path
 from edgeferry.operations import CONVERSIONS, kind_of, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.runtimes.compiled import compiled_folder
 from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
+from edgeferry.runtimes.tensors import Tensors, TensorSpec
 from edgeferry.telemetry import disable_telemetry
 
 _CPU = "CPUExecutionProvider"
@@ -31,19 +30,32 @@ class OrtRuntime(Runtime):
     profiler = "ONNX Runtime's session profiler, node by node"
 
     def _open(self) -> None:
-        self._names = list(self.contract.output_names)
+        self._names = list(self.tensor_names)
         cache, on_cpu = self.options.cache, self._providers() == [_CPU]
         if cache is not None and on_cpu:  # others cannot all write what they optimized
             self._session = self._cached(cache)
         else:
             self._session = self._new_session(self._session_options())
 
-    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def _infer(self, images: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         names = self._names
-        return dict(zip(names, self._session.run(names, {INPUT_NAME: images}), strict=True))
+        return dict(zip(names, self._session.run(names, {self.input_name: images}), strict=True))
 
     def _close(self) -> None:
         del self._session
+
+    @classmethod
+    def _tensors(cls, path: Path) -> Tensors:
+        disable_telemetry()
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = _QUIET
+        session = ort.InferenceSession(str(path), options, [_CPU], enable_fallback=0)
+        sides = (session.get_inputs(), session.get_outputs())
+        inputs, outputs = (tuple(map(_tensor, side)) for side in sides)
+        return Tensors(inputs, outputs)
 
     def _describe(self) -> Description:
         import onnxruntime as ort
@@ -56,7 +68,7 @@ class OrtRuntime(Runtime):
             operations=tuple(_operations(self._recorded(self._noise(), 1)[0])),
         )
 
-    def _profile_layers(self, images: NDArray[np.uint8], runs: int) -> tuple[LayerTime, ...]:
+    def _profile_layers(self, images: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
         inferences = self._recorded(images, WARM_UP + runs)[WARM_UP:]
         times = medians([[event["dur"] for event in events] for events in inferences])
         return tuple(
@@ -111,7 +123,7 @@ class OrtRuntime(Runtime):
             )
         return [wanted] if wanted == _CPU else [wanted, _CPU]
 
-    def _recorded(self, images: NDArray[np.uint8], runs: int) -> list[list[dict[str, Any]]]:
+    def _recorded(self, images: NDArray[Any], runs: int) -> list[list[dict[str, Any]]]:
         """What is executed, by inference, in a session of its own that records it."""
         import tempfile
 
@@ -121,13 +133,20 @@ class OrtRuntime(Runtime):
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._new_session(options)
             for _ in range(runs):
-                session.run(None, {INPUT_NAME: images})
+                session.run(None, {self.input_name: images})
             events = json.loads(Path(session.end_profiling()).read_text())
         nodes = [each for each in events if each["cat"] == "Node" and "op_name" in each["args"]]
         count, left = divmod(len(nodes), runs)
         if left:
             raise ValueError("the profiler left out some nodes")
         return [nodes[at : at + count] for at in range(0, len(nodes), count)]
+
+
+def _tensor(value: Any) -> TensorSpec:
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    dtype = {"float": "float32", "double": "float64"}.get(kind, kind)
+    sizes = (size if isinstance(size, int) and size > 0 else None for size in value.shape)
+    return TensorSpec(value.name, dtype, tuple(sizes))
 
 
 def _operations(events: list[dict[str, Any]]) -> Iterator[Operation]:

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeferry.artifact import open_artifact, require_contract
+from edgeferry.artifact import Artifact, open_artifact, require_contract
 from edgeferry.closing import Closing
 from edgeferry.contract import Contract
-from edgeferry.errors import UsageError
+from edgeferry.errors import ContractError, UsageError
 from edgeferry.runtimes.base import Description, Execution, Runtime, RuntimeOptions
 from edgeferry.runtimes.registry import RUNTIMES, choose_runtime
 from edgeferry.runtimes.tasks import DECODERS, PLACED, DecodingOptions
 
 if TYPE_CHECKING:
+    from edgeferry.given_contract import GivenContract
     from edgeferry.images import ImageLike
+    from edgeferry.runtimes.binding import Binding
     from edgeferry.views import View
+
+    Given = GivenContract | Mapping[str, Any] | str | Path
 
 Color = Literal["rgb", "bgr"]
 _ALL = "predict_outputs gives them all"
@@ -34,8 +38,9 @@ def load(
     device: str | None = None,
     settings: Mapping[str, str] | None = None,
     cache: str | Path | None = None,
+    contract: "Given | None" = None,
 ) -> "Predictor":
-    """Open an exported artifact for prediction.
+    """Open an exported artifact for prediction, or a model of another maker.
 
     Args:
         path: The ``.tflite``, ``.onnx`` or ``.xml`` file.
@@ -48,16 +53,18 @@ def load(
         settings: Settings of the engine's own, e.g. what ``edgeferry benchmark --tune`` found.
         cache: Folder where the engine keeps what it compiled (OpenVINO, ONNX Runtime), so that
             the next start is faster. Whoever can write there can change what runs.
+        contract: For a file that carries none: what is to know of it, or the JSON file that
+            tells; see ``GivenContract``. Its preprocessing is done on the host then.
 
     Raises:
         ArtifactError: If the file is missing or damaged.
-        ContractError: If it was not exported by edgeferry.
+        ContractError: If it was not exported by edgeferry and no contract is given, or the one
+            given does not suit it.
         MissingDependencyError: If no engine for it is installed; the message names the extra.
         UsageError: If the runtime or device is unknown, or does not suit, or the cache cannot be.
         EngineError: If the engine refuses it.
     """
     artifact = open_artifact(path)
-    contract = require_contract(artifact)
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be 1 or more, not {threads}")
     engine = RUNTIMES.load(choose_runtime(artifact.format, runtime))
@@ -65,7 +72,33 @@ def load(
     options = RuntimeOptions(
         threads, execution, device, pairs, cache=Path(cache) if cache else None
     )
-    return Predictor(engine(artifact.path, contract, options).open())
+    own, binding = contract_of(artifact, contract, engine)
+    return Predictor(engine(artifact.path, own, options, binding).open())
+
+
+def contract_of(
+    artifact: Artifact,
+    given: "Given | None",
+    engine: type[Runtime],
+) -> "tuple[Contract, Binding | None]":
+    """The contract inside an artifact, or else the one that the user gives.
+
+    Raises:
+        ContractError: If there is none, or both, or the one given does not suit the file.
+        EngineError: If the engine refuses the file.
+    """
+    if given is None:
+        return require_contract(artifact), None
+    from edgeferry.given_contract import GivenContract
+    from edgeferry.runtimes.binding import bind
+
+    if artifact.contract is not None:
+        raise ContractError(f"{artifact.path} carries a contract of its own", "Give none")
+    if isinstance(given, str | Path):
+        given = GivenContract.from_file(Path(given))
+    elif not isinstance(given, GivenContract):
+        given = GivenContract.from_dict(given)
+    return bind(artifact.path.stem, engine.tensors(artifact.path), given)
 
 
 class Predictor(Closing):

@@ -14,7 +14,8 @@ class TensorflowRuntime(TfliteRuntime):
     name = "tensorflow"
     package = "tensorflow"
 
-    def _engine(self) -> Any:
+    @classmethod
+    def _engine(cls) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # It warns of its move to LiteRT, which is what edgeferry prefers where installed.
         warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter is deprecated")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeferry.errors import UsageError
 from edgeferry.runtimes.base import Description, Runtime
+from edgeferry.runtimes.tensors import Tensors, TensorSpec
 from edgeferry.runtimes.tflite_graph import ExecutedGraph
 
 
@@ -20,8 +21,9 @@ class TfliteRuntime(Runtime):
     package: str
     """Distribution that the interpreter comes from."""
 
+    @classmethod
     @abstractmethod
-    def _engine(self) -> Any:
+    def _engine(cls) -> Any:
         """Import and return what has ``Interpreter`` and ``load_delegate``."""
 
     def _open(self) -> None:
@@ -34,9 +36,14 @@ class TfliteRuntime(Runtime):
         )
         self._interpreter.allocate_tensors()
         self._input, *_ = self._interpreter.get_input_details()
-        indices = (each["index"] for each in self._interpreter.get_output_details())
-        self._outputs = dict(zip(self.contract.output_names, indices, strict=True))
-        self._batch = int(self._input["shape"][0])
+        given = self._interpreter.get_output_details()
+        if self.binding is None:
+            indices = (each["index"] for each in given)
+            self._outputs = dict(zip(self.tensor_names, indices, strict=True))
+        else:
+            by_name = {each["name"]: each["index"] for each in given}
+            self._outputs = {name: by_name[name] for name in self.tensor_names}
+        self._shape = tuple(self._input["shape"])
 
     def _delegates(self, engine: Any) -> list[Any] | None:
         library = self.options.device
@@ -55,12 +62,21 @@ class TfliteRuntime(Runtime):
         off = self._setting("xnnpack") == "off"
         return kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES if off else kinds.AUTO
 
-    def _infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    @classmethod
+    def _tensors(cls, path: Path) -> Tensors:
+        engine = cls._engine()
+        kernels = engine.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = engine.Interpreter(str(path), experimental_op_resolver_type=kernels)
+        sides = (interpreter.get_input_details(), interpreter.get_output_details())
+        inputs, outputs = (tuple(map(_tensor, side)) for side in sides)
+        return Tensors(inputs, outputs)
+
+    def _infer(self, images: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         index = self._input["index"]
-        if len(images) != self._batch:
+        if images.shape != self._shape:
             self._interpreter.resize_tensor_input(index, images.shape)
             self._interpreter.allocate_tensors()
-            self._batch = len(images)
+            self._shape = images.shape
         self._interpreter.set_tensor(index, images)
         self._interpreter.invoke()
         read = self._interpreter.get_tensor
@@ -89,3 +105,10 @@ class TfliteRuntime(Runtime):
         delegate = self.options.device or "XNNPACK"
         share = f" ({delegated} of {total} operations)" if delegated < total else ""
         return delegate + share
+
+
+def _tensor(details: Mapping[str, Any]) -> TensorSpec:
+    sizes = (int(size) if size > 0 else None for size in details["shape_signature"])
+    scale, zero_point = details["quantization"]
+    dtype = np.dtype(details["dtype"]).name
+    return TensorSpec(details["name"], dtype, tuple(sizes), float(scale), int(zero_point))

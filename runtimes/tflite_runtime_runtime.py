@@ -11,7 +11,8 @@ class TfliteRuntimeRuntime(TfliteRuntime):
     name = "tflite-runtime"
     package = "tflite-runtime"
 
-    def _engine(self) -> Any:
+    @classmethod
+    def _engine(cls) -> Any:
         from tflite_runtime import interpreter
 
         return interpreter

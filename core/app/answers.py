@@ -40,8 +40,17 @@ def answer(
     decoding: DecodingOptions,
     runtime: str | None,
     options: RuntimeOptions,
+    contract: Path | None = None,
 ) -> Answers:
     """Tell what is on pictures; those that cannot be read are failures beside the others.
+
+    Args:
+        path: The artifact, or a model file of another maker.
+        pictures: Picture files.
+        decoding: What to make of its outputs.
+        runtime: Name of the engine; None takes the first one installed for the format.
+        options: How the engine shall run.
+        contract: JSON file with the contract of a file that carries none.
 
     Raises:
         ImageError: If none can be read.
@@ -58,6 +67,7 @@ def answer(
         options.execution,
         options.device,
         cache=options.cache,
+        contract=contract,
     ) as predictor:
         for picture in pictures:
             try:

@@ -5,26 +5,35 @@ from typing import Annotated
 
 import typer
 
-from edgeferry.app.cli_options import Debug, EngineDevice, Json, RuntimeName, Threads
+from edgeferry.app.cli_options import (
+    Debug,
+    EngineDevice,
+    GivenContractFile,
+    Json,
+    RuntimeName,
+    Threads,
+)
 
 
 def inspect(
     artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT")],
     layers: Annotated[bool, typer.Option("--layers", help="List every operation.")] = False,
+    contract: GivenContractFile = None,
     runtime: RuntimeName = None,
     threads: Threads = None,
     engine_device: EngineDevice = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Show an artifact's contract, and what its engine runs."""
+    """Show an artifact's contract, and what its engine runs; also of files of other makers."""
     from edgeferry.app.cli_session import deliver, session
     from edgeferry.app.inspection import inspect as run_inspection
     from edgeferry.app.tables import inspection_tables
     from edgeferry.runtimes.base import RuntimeOptions
 
     with session(json, debug):
-        found = run_inspection(artifact, runtime, RuntimeOptions(threads, device=engine_device))
+        options = RuntimeOptions(threads, device=engine_device)
+        found = run_inspection(artifact, runtime, options, contract)
     deliver(found.document(layers), json, inspection_tables(found, layers), found.notes)
 
 

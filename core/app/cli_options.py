@@ -47,6 +47,14 @@ Scheduler = Annotated[
 RuntimeName = Annotated[
     str | None, typer.Option("--runtime", metavar="NAME", help="Engine; the best one installed.")
 ]
+GivenContractFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--contract",
+        metavar="FILE",
+        help="JSON that tells what a model of another maker does not: preprocessing, head, labels.",
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Threads per inference; physical cores.")
 ]

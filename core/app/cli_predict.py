@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from edgeferry.app.cli_options import Debug, EngineDevice, Json, RuntimeName, Threads
+from edgeferry.app.cli_options import (
+    Debug,
+    EngineDevice,
+    GivenContractFile,
+    Json,
+    RuntimeName,
+    Threads,
+)
 
 
 def predict(
@@ -21,6 +28,7 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw the results on the pictures.")
     ] = None,
+    contract: GivenContractFile = None,
     runtime: RuntimeName = None,
     threads: Threads = None,
     engine_device: EngineDevice = None,
@@ -41,7 +49,7 @@ def predict(
     with session(json, debug):
         engine = RuntimeOptions(threads, device=engine_device, cache=cache)
         decoding = DecodingOptions(top_k, least_score, overlap)
-        answers = answer(artifact, images, decoding, runtime, engine)
+        answers = answer(artifact, images, decoding, runtime, engine, contract)
         if annotate is not None:
             from edgeferry.app.annotation import write_annotated
 

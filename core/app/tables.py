@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeferry.app.answer_data import answer_rows
 from edgeferry.app.results import Result
+from edgeferry.runtimes.tensors import TensorSpec, shape_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -178,12 +179,19 @@ def _inspection_facts(inspection: Inspection) -> Mapping[str, str]:
     }
     if contract is not None:
         facts |= _contract_facts(contract.to_dict())
+    if (tensors := inspection.tensors) is not None:
+        facts |= {"takes": _tensors(tensors.inputs), "gives": _tensors(tensors.outputs)}
+        facts["missing"] = ", ".join(inspection.missing())
     engine = inspection.description
     if engine is not None:
         facts["engine"] = f"{engine.engine} {engine.version} on {engine.device}"
         facts["threads"] = str(engine.threads)
         facts["executed"] = engine.executed
     return facts
+
+
+def _tensors(tensors: Iterable[TensorSpec]) -> str:
+    return "; ".join(f"{each.name}, {each.dtype} {shape_text(each.shape)}" for each in tensors)
 
 
 def _contract_facts(contract: Mapping[str, Any]) -> dict[str, str]:

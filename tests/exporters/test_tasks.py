@@ -5,8 +5,8 @@ import pytest
 
 from edgeferry.contract import OutputSpec
 from edgeferry.errors import UsageError
-from edgeferry.exporters.outputs import task_of
 from edgeferry.exporters.recipes import INT8
+from edgeferry.outputs import task_of
 from edgeferry.preprocessing import preprocess
 from edgeferry.runtimes.predictor import load
 from edgeferry.runtimes.results import Detection, Mask
