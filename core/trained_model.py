@@ -19,6 +19,7 @@ KERAS_SUFFIXES = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 ONNX_SUFFIX, TORCH_SUFFIX = ".onnx", ".pt2"
 _FILE_SUFFIXES = (*KERAS_SUFFIXES, ONNX_SUFFIX, TORCH_SUFFIX)
 _SERVING = "serving_default"
+_INTEGERS = ("uint8", "int32", "int64")
 _SHAPE = "edgeferry takes networks with one input: pictures [N, height, width, 1 or 3]"
 
 
@@ -33,6 +34,8 @@ class TrainedModel(ABC):
         keras_model: The Keras model; None for other kinds.
     """
 
+    takes_integers = False
+    """Whether it takes pictures of 0 to 255 as integers: then it does its own preprocessing."""
     autograph = True
     """Whether tracing has to turn Python code into operations."""
 
@@ -99,8 +102,10 @@ class _SavedModel(TrainedModel):
         inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
         _require_one_input(name, len(inputs))
         ((self._input, spec),) = inputs.items()
-        if spec.dtype.name != "float32":
-            raise SourceError(f"{name} takes {spec.dtype.name}, not float32", _SHAPE)
+        if spec.dtype.name not in ("float32", *_INTEGERS):
+            raise SourceError(f"{name} takes {spec.dtype.name}, not numbers of pictures", _SHAPE)
+        self.takes_integers = spec.dtype.name in _INTEGERS
+        self._dtype = spec.dtype
         super().__init__(name, "saved_model", spec.shape, sorted(outputs))
         self._signature = signature
         self._loaded = loaded  # holds the variables that the signature reads
@@ -108,7 +113,7 @@ class _SavedModel(TrainedModel):
     def __call__(self, images: Any) -> list[Any]:
         import tensorflow as tf
 
-        given = self._signature(**{self._input: tf.convert_to_tensor(images)})
+        given = self._signature(**{self._input: tf.cast(images, self._dtype)})
         return [given[name] for name in self.output_names]
 
     def digest(self) -> str:

@@ -26,7 +26,8 @@ from edgeferry.preprocessing import preprocess
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 HELD_OUT = 360
-SHAPES, SHAPES_HELD_OUT = 1600, 200
+SHAPES = {"segmentation": 1600, "detection": 8000}
+SHAPES_HELD_OUT = 200
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,16 @@ class Recipe:
         size: Of the pictures, pixels.
         epochs: Passes over the pictures.
         rate: Adam's learning rate at the start; it falls to 0 along a cosine.
+        batch: Pictures per step.
         task: ``classification``, ``segmentation`` or ``detection``.
     """
 
     preprocessing: str
     build: Callable[[int, int], Any]
     size: int = 64
-    epochs: int = 12
+    epochs: int = 10
     rate: float = 1e-3
+    batch: int = 32
     task: str = "classification"
 
 
@@ -66,22 +69,22 @@ def _small_yolov3(size: int, classes: int) -> Any:
 def recipes() -> dict[str, Recipe]:
     """Every network that can be trained here."""
     own = {
-        "alexnet": Recipe(alexnet.PREPROCESSING, alexnet.alexnet, 96, 15, 1e-4),
+        "alexnet": Recipe(alexnet.PREPROCESSING, alexnet.alexnet, 64, 12, 2e-4),
         "googlenet": Recipe(googlenet.PREPROCESSING, googlenet.googlenet, 64),
         "resnet18": Recipe(resnet18.PREPROCESSING, resnet18.resnet18, 64),
-        "unet": Recipe(unet.PREPROCESSING, _small_unet, 64, 8, task="segmentation"),
-        "yolov3": Recipe(yolov3.PREPROCESSING, _small_yolov3, 96, 30, task="detection"),
+        "unet": Recipe(unet.PREPROCESSING, _small_unet, 64, 6, 2e-3, 16, "segmentation"),
+        "yolov3": Recipe(yolov3.PREPROCESSING, _small_yolov3, 64, 8, task="detection"),
     }
     applications = {
         name: Recipe(each.preprocessing, _application(name)) for name, each in APPLICATIONS.items()
     }
     special = {
-        "resnet50": {"size": 32, "epochs": 18},
-        "vgg16": {"size": 48, "epochs": 20, "rate": 1e-4},
-        "inception_v3": {"size": 96},
-        "mobilenet": {"size": 96},
+        "resnet50": {"size": 32, "epochs": 14},
+        "vgg16": {"size": 48, "epochs": 10, "rate": 1e-4},
+        "inception_v3": {"size": 80, "epochs": 8},
+        "mobilenet": {"size": 64},
         "mobilenet_v2": {"size": 96, "epochs": 20},
-        "efficientnet_b0": {"size": 96, "epochs": 20},
+        "efficientnet_b0": {"size": 96, "epochs": 14},
     }
     changed = {name: replace(applications[name], **told) for name, told in special.items()}
     return applications | changed | own
@@ -97,7 +100,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--size", type=int, help="of the pictures, pixels")
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--pictures", type=int, default=SHAPES, help="shapes to train on")
+    parser.add_argument("--pictures", type=int, help="drawn pictures to train on")
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()
     recipe = known[told.network]
@@ -105,7 +108,8 @@ def main() -> None:
     keras.utils.set_random_seed(told.seed)
     told.output.mkdir(parents=True, exist_ok=True)
     tasks = {"classification": _classifier, "segmentation": _segmenter, "detection": _detector}
-    model = tasks[recipe.task](recipe, told.output, told.pictures)
+    pictures = told.pictures or SHAPES.get(recipe.task, 0)
+    model = tasks[recipe.task](recipe, told.output, pictures)
     # A model of its own leaves out Adam's moments, two thirds of the file.
     keras.Model(model.inputs, model.output, name=model.name).save(
         told.output / f"{told.network}.keras"
@@ -177,13 +181,13 @@ def _train(
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # Keras's 0.99 would need thousands of steps to settle
-    batches = _batches(images, wanted, recipe.preprocessing, augment)
+    batches = _batches(images, wanted, recipe, augment)
     rate = keras.optimizers.schedules.CosineDecay(recipe.rate, len(batches) * recipe.epochs)
     model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)
     model.fit(batches, epochs=recipe.epochs, verbose=2)
 
 
-def _batches(images: Any, wanted: Any, preprocessing: str, augment: bool, batch: int = 32) -> Any:
+def _batches(images: Any, wanted: Any, recipe: Recipe, augment: bool) -> Any:
     moves = (
         keras.layers.RandomTranslation(0.08, 0.08, fill_mode="constant"),
         keras.layers.RandomRotation(0.04, fill_mode="constant"),
@@ -197,13 +201,13 @@ def _batches(images: Any, wanted: Any, preprocessing: str, augment: bool, batch:
 
     # Black is what is outside, so that pictures are moved before they are preprocessed.
     def prepared(chosen: Any, its: Any) -> Any:
-        return tf.numpy_function(_as_expected, [chosen, preprocessing], tf.float32), its
+        return tf.numpy_function(_as_expected, [chosen, recipe.preprocessing], tf.float32), its
 
     def shaped(chosen: Any, its: Any) -> Any:
         return tf.ensure_shape(chosen, (None, *images.shape[1:])), its
 
     dataset = tf.data.Dataset.from_tensor_slices((images, wanted)).shuffle(len(images), seed=0)
-    dataset = dataset.batch(batch, drop_remainder=True)
+    dataset = dataset.batch(recipe.batch, drop_remainder=True)
     dataset = dataset.map(moved) if augment else dataset
     return dataset.map(prepared).map(shaped).prefetch(2)
 

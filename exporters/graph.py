@@ -156,6 +156,24 @@ def fold_constants(graph: Graph) -> None:
         graph.add_constant(name, np.asarray(value))
 
 
+def drop_integer_casts(graph: Graph) -> None:
+    """Let a network that takes integer pictures, and makes them float, take them as float."""
+    import tensorflow as tf
+
+    float32 = tf.float32.as_datatype_enum
+    for node in list(graph.nodes.values()):
+        if node.op != "Cast" or node.attr["DstT"].type != float32:
+            continue
+        first = graph.nodes[node_name(node.input[0])]
+        if first.op == "Cast" and first.attr["SrcT"].type == float32:
+            # What a picture holds, 0 to 255, is the same in both types.
+            node.input[0] = first.input[0]
+            node.op = "Identity"
+            node.attr["T"].type = float32
+            for attribute in ("SrcT", "DstT", "Truncate"):
+                node.attr.pop(attribute, None)
+
+
 def plain_additions(graph: Graph) -> None:
     """Make a bias that is computed an addition again, which it is to every converter.
 

@@ -23,7 +23,12 @@ from edgeferry.errors import SourceError, UsageError
 from edgeferry.exporters.base import PreparedSource, versions_of
 from edgeferry.exporters.batch_norm import fold_batch_norm
 from edgeferry.exporters.entry import Entry, fold_entry
-from edgeferry.exporters.graph import Graph, fold_constants, plain_additions
+from edgeferry.exporters.graph import (
+    Graph,
+    drop_integer_casts,
+    fold_constants,
+    plain_additions,
+)
 from edgeferry.exporters.head import find_head
 from edgeferry.exporters.keras_names import layer_names, restore_names
 from edgeferry.exporters.tracing import functions_inlined
@@ -113,6 +118,11 @@ def prepare_source(
         UsageError: If an option is missing or contradicts the model.
         LabelError: If the labels do not fit the classes.
     """
+    if trained.takes_integers and options.preprocessing != "none":
+        raise UsageError(
+            f"{trained.name} takes integers, 0 to 255: it does its own preprocessing",
+            "Say so: --preprocessing none",
+        )
     spec = input_spec(trained, options)
     traced = freeze(trained, spec)
     graph, source_input = traced.graph, traced.input
@@ -128,6 +138,7 @@ def prepare_source(
     if options.head is not None and task not in ("classification", "segmentation"):
         raise UsageError(f"--head says what scores are; the outputs of {task} stay as they are")
     fold_constants(graph)
+    drop_integer_casts(graph)
     plain_additions(graph)
     fold_batch_norm(graph)
     ends = [End(tensor, out) for tensor, out in zip(graph.outputs, outputs, strict=True)]

@@ -7,6 +7,9 @@ import edgeferry
 from edgeferry import trained_model
 from edgeferry.app.export import ExportOptions
 from edgeferry.errors import SourceError, UsageError
+from edgeferry.exporters.preparation import PreparationOptions, prepare_source
+from edgeferry.exporters.recipes import FP32, INT8
+from edgeferry.trained_model import load_trained_model
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
@@ -121,3 +124,60 @@ def test_a_vector_without_activation_needs_the_user_s_word(workbench, draw):
     with pytest.raises(UsageError, match=r"--head logits.*--task embedding"):
         workbench.prepare(model)
     assert workbench.prepare(model, task="embedding").contract.task == "embedding"
+
+
+class Served(tf.Module):
+    """A network behind a signature of its own, which takes integers and gives two answers."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 32, 32, 3), tf.uint8, name="photo")])
+    def scores(self, photo):
+        return {"scores": self.model(tf.cast(photo, tf.float32) / 127.5 - 1)}
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 32, 32, 3), tf.float32, name="photo")])
+    def other(self, photo):
+        return {"scores": self.model(-photo)}
+
+
+@pytest.mark.parametrize("recipe", [FP32, INT8])
+def test_a_signature_that_takes_integers(workbench, classifier, draw, reference, tmp_path, recipe):
+    model = classifier()
+    served = Served(model)
+    signatures = {"scores": served.scores, "other": served.other}
+    tf.saved_model.save(served, str(tmp_path / "pets"), signatures=signatures)
+    trained = load_trained_model(tmp_path / "pets", "scores")
+    assert trained.takes_integers
+    options = PreparationOptions("none", signature="scores")
+    prepared = prepare_source(trained, options, workbench.new_folder())
+    assert prepared.contract.source.signature == "scores"
+    pictures = draw() if recipe is INT8 else None
+    answers = workbench.answers(workbench.export(prepared, recipe, pictures), draw())
+    expected = reference(model, draw())
+    for format, found in answers.items():
+        close = 1e-4 if recipe is FP32 else 0.1
+        np.testing.assert_allclose(found, expected, atol=close, err_msg=format)
+
+
+def test_signatures_are_told(classifier, tmp_path):
+    served = Served(classifier())
+    signatures = {"scores": served.scores, "other": served.other}
+    tf.saved_model.save(served, str(tmp_path / "pets"), signatures=signatures)
+    with pytest.raises(SourceError, match="no signature serving_default"):
+        load_trained_model(tmp_path / "pets")
+    with pytest.raises(SourceError, match="no signature gone"):
+        load_trained_model(tmp_path / "pets", "gone")
+    trained = load_trained_model(tmp_path / "pets", "scores")
+    with pytest.raises(UsageError, match="takes integers") as refusal:
+        prepare_source(trained, PreparationOptions("tf"), tmp_path)
+    assert "--preprocessing none" in refusal.value.remedy
+    with pytest.raises(UsageError, match="is no SavedModel"):
+        load_trained_model("resnet50", "scores")
+
+
+def test_the_only_signature_needs_no_name(classifier, tmp_path):
+    served = Served(classifier())
+    tf.saved_model.save(served, str(tmp_path / "pets"), signatures={"other": served.other})
+    assert load_trained_model(tmp_path / "pets").output_names == ("scores",)
