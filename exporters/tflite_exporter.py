@@ -38,6 +38,7 @@ class TFLiteExporter(Exporter[bytes]):
     ) -> None:
         """Write one artifact; the contract goes in before anything is quantized."""
         from edgeferry.exporters.tflite_bias import corrected
+        from edgeferry.exporters.tflite_integers import integer_activations
         from edgeferry.exporters.tflite_metadata import with_contract
         from edgeferry.exporters.tflite_network import tflite_network
 
@@ -49,7 +50,8 @@ class TFLiteExporter(Exporter[bytes]):
             left = network.float_group(recipe.float_layers)
             model = with_contract(corrected(prepared, channels, left), contract)
             rules = static_int8(network.tail(), left)
-            model = quantize(model, rules, self.ranges(prepared, recipe, calibration))
+            quantized = quantize(model, rules, self.ranges(prepared, recipe, calibration))
+            model = integer_activations(quantized)
         elif recipe.precision == "fp16":
             model = quantize(with_contract(prepared, contract), weights_fp16(), None)
         else:

@@ -141,3 +141,33 @@ def test_scores_that_are_pooled_are_float(classifier, quantized, close):
         pools = [each.precision for each in operations if each.kind in ("Mean", "Pool")]
         assert pools[-1] == "fp32", format
         assert operations[[each.kind for each in operations].index("Conv")].precision == "int8"
+
+
+@pytest.mark.parametrize(
+    ("activation", "kind"),
+    [(lambda: layers.LeakyReLU(0.1), "LEAKY_RELU"), (lambda: layers.ELU(), "ELU")],
+    ids=["leaky relu", "elu"],
+)
+def test_activations_between_integers_are_integers(
+    classifier, quantized, workbench, draw, reference, activation, kind
+):
+    """litert-quantizer leaves them in float, between a dequantization and a quantization."""
+
+    def block(filters):
+        return [
+            layers.Conv2D(filters, 3, use_bias=False),
+            layers.BatchNormalization(),
+            activation(),
+        ]
+
+    model = classifier([*block(8), *block(12), layers.Conv2D(8, 1)])
+    files = quantized(model)
+    expected = reference(model, draw())
+    for format, answers in workbench.answers(files, draw()).items():
+        assert np.abs(answers - expected).mean() < 0.02, format
+    with load(files["tflite"], runtime="litert", threads=1) as predictor:
+        operations = predictor.describe().operations
+    kinds = Counter((each.kind, each.precision) for each in operations)
+    assert kinds[kind, "int8"] == 2
+    assert kinds["Quantize", "int8"] == 1
+    assert kinds["Dequantize", "fp32"] <= 1
