@@ -190,7 +190,8 @@ def _differences(
         for index, (name, found) in enumerate(given.items()):
             own = name if name in wanted[0] else list(wanted[0])[index]
             true = np.concatenate([each[own] for each in wanted]).reshape(found.shape)
-            worst = max(worst, float(np.abs(found - true).max()))
+            error = np.abs(found - true) / np.maximum(np.abs(true), 1)
+            worst = max(worst, float(error.max()))
         yield artifact.path.name, worst
 
 
@@ -212,7 +213,7 @@ def document(folder: Path, networks: Sequence[str], sources: Sequence[str]) -> s
         "shapes), exports it from each source, judges it on held-out pictures (360 digits, 200 "
         f"shapes) and times it on one thread, {facts['processor']}.",
         "",
-        "- *difference*: the largest of any output from the source's, over "
+        "- *difference*: the largest of any output from the source's (relative above 1), over "
         f"{PARITY_PICTURES} pictures; probabilities, and for YOLOv3 shares of the picture.",
         "- *agree*: percent of answers, or of pixels, that are the source's.",
         "- *quality*: percent top-1, for U-Net mean IoU, for YOLOv3 mAP@0.5; in parentheses the "

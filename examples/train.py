@@ -73,7 +73,7 @@ def recipes() -> dict[str, Recipe]:
         "googlenet": Recipe(googlenet.PREPROCESSING, googlenet.googlenet, 64),
         "resnet18": Recipe(resnet18.PREPROCESSING, resnet18.resnet18, 64),
         "unet": Recipe(unet.PREPROCESSING, _small_unet, 64, 6, 2e-3, 16, "segmentation"),
-        "yolov3": Recipe(yolov3.PREPROCESSING, _small_yolov3, 64, 8, task="detection"),
+        "yolov3": Recipe(yolov3.PREPROCESSING, _small_yolov3, 64, 8, 2e-3, task="detection"),
     }
     applications = {
         name: Recipe(each.preprocessing, _application(name)) for name, each in APPLICATIONS.items()
@@ -159,11 +159,14 @@ def _detector(recipe: Recipe, folder: Path, pictures: int) -> Any:
     learned = _shapes(recipe, folder, pictures, shapes.KINDS)
     images = np.stack([each.image for each in learned])
     kinds = len(shapes.KINDS)
-    wanted = [yolov3.targets(each.boxes, each.kinds, kinds, recipe.size) for each in learned]
+    anchors = yolov3.fitted_anchors(np.concatenate([each.boxes for each in learned]))
+    wanted = [
+        yolov3.targets(each.boxes, each.kinds, kinds, recipe.size, anchors) for each in learned
+    ]
     grids = tuple(np.stack(of_scale) for of_scale in zip(*wanted, strict=True))
     model = recipe.build(recipe.size, kinds)
     _train(model, recipe, images, grids, [yolov3.loss] * len(grids))
-    return yolov3.decoded(model)
+    return yolov3.decoded(model, anchors)
 
 
 def _shapes(recipe: Recipe, folder: Path, count: int, labels: Sequence[str]) -> list[shapes.Scene]:

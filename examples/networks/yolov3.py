@@ -15,13 +15,18 @@ from numpy.typing import NDArray
 PREPROCESSING = "zero_one"
 DARKNET53 = (1, 2, 8, 8, 4)
 STRIDES = (32, 16, 8)
-ANCHORS = (
-    ((116, 90), (156, 198), (373, 326)),
-    ((30, 61), (62, 45), (59, 119)),
-    ((10, 13), (16, 30), (33, 23)),
+ANCHORS: NDArray[np.float32] = (
+    np.array(
+        [
+            [(116, 90), (156, 198), (373, 326)],
+            [(30, 61), (62, 45), (59, 119)],
+            [(10, 13), (16, 30), (33, 23)],
+        ],
+        np.float32,
+    )
+    / 416
 )
-"""Width and height in pixels of 416-pixel pictures, for each of the strides."""
-_TRAINED_SIZE = 416
+"""Width and height as shares of the picture, three for each of the strides; fitted to COCO."""
 IGNORED = -1
 """Objectness of an anchor that fits as well, but not best: it counts for nothing."""
 
@@ -39,10 +44,16 @@ class Scale:
     anchors: NDArray[np.float32]
 
 
-def scales(size: int) -> list[Scale]:
+def fitted_anchors(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Anchors for boxes ``[M, 4]``: the middles of nine classes of size, the largest first."""
+    extents = boxes[:, 2:] - boxes[:, :2]
+    by_size = np.array_split(extents[np.argsort(-extents.prod(axis=1))], 9)
+    return np.stack([each.mean(axis=0) for each in by_size]).reshape(3, 3, 2)
+
+
+def scales(size: int, anchors: NDArray[np.float32] = ANCHORS) -> list[Scale]:
     """The grids for pictures of ``size`` pixels, a multiple of 32; the coarsest first."""
-    shares = np.asarray(ANCHORS, np.float32) / _TRAINED_SIZE
-    return [Scale(size // stride, own) for stride, own in zip(STRIDES, shares, strict=True)]
+    return [Scale(size // stride, own) for stride, own in zip(STRIDES, anchors, strict=True)]
 
 
 def yolov3(
@@ -81,14 +92,14 @@ def yolov3(
     return keras.Model(image, outputs, name="yolov3")
 
 
-def decoded(model: Any) -> Any:
+def decoded(model: Any, anchors: NDArray[np.float32] = ANCHORS) -> Any:
     """The trained network as a detector: ``boxes`` and ``scores``.
 
     Boxes are ``[N, M, 4]``: x1, y1, x2, y2 as shares of the picture; scores ``[N, M, classes]``;
     both are before non-maximum suppression.
     """
     boxes, scores = [], []
-    for bare, scale in zip(model.outputs, scales(model.input_shape[1]), strict=True):
+    for bare, scale in zip(model.outputs, scales(model.input_shape[1], anchors), strict=True):
         count, numbers = 3 * scale.cells**2, bare.shape[-1]
         flat = layers.Reshape((count, numbers))(bare)
         corners = np.repeat(_corners(scale.cells).reshape(1, -1, 2), 3, axis=1)
@@ -103,7 +114,13 @@ def decoded(model: Any) -> Any:
     return keras.Model(model.inputs, found, name=model.name)
 
 
-def targets(boxes: NDArray[np.float32], kinds: NDArray[np.int64], classes: int, size: int) -> Any:
+def targets(
+    boxes: NDArray[np.float32],
+    kinds: NDArray[np.int64],
+    classes: int,
+    size: int,
+    anchors: NDArray[np.float32] = ANCHORS,
+) -> list[NDArray[np.float32]]:
     """What each scale should say of one picture: each box falls to the anchor that fits it best.
 
     Args:
@@ -111,18 +128,19 @@ def targets(boxes: NDArray[np.float32], kinds: NDArray[np.int64], classes: int, 
         kinds: Their classes.
         classes: Number of them.
         size: Of the picture, pixels.
+        anchors: ``[3, 3, 2]``, shares of the picture.
 
     Returns:
         For each scale float32 ``[cells, cells, 3, 5 + classes]``: x and y in the cell, logarithms
         of width and height over the anchor's, objectness, classes.
     """
-    grids = scales(size)
+    grids = scales(size, anchors)
+    flat = anchors.reshape(-1, 2)
     wanted = [np.zeros((g.cells, g.cells, 3, 5 + classes), np.float32) for g in grids]
-    anchors = np.concatenate([grid.anchors for grid in grids])
     for box, kind in zip(boxes, kinds, strict=True):
         extent, center = box[2:] - box[:2], (box[2:] + box[:2]) / 2
-        shared = np.minimum(extent, anchors).prod(axis=1)
-        fit = shared / (extent.prod() + anchors.prod(axis=1) - shared)
+        shared = np.minimum(extent, flat).prod(axis=1)
+        fit = shared / (extent.prod() + flat.prod(axis=1) - shared)
         for each in np.argsort(-fit):
             level, anchor = divmod(int(each), 3)
             cells = grids[level].cells
@@ -131,7 +149,7 @@ def targets(boxes: NDArray[np.float32], kinds: NDArray[np.int64], classes: int, 
             if each == fit.argmax():
                 cell[:] = 0
                 cell[:2] = center * cells - (column, row)
-                cell[2:4] = np.log(extent / anchors[each])
+                cell[2:4] = np.log(extent / flat[each])
                 cell[4] = cell[5 + kind] = 1
             elif fit[each] > 0.5 and cell[4] == 0:
                 cell[4] = IGNORED

@@ -84,6 +84,14 @@ class Workbench:
                 found[format] = predictor.predict_proba(images)
         return found
 
+    def outputs(self, files: dict[str, Path], images: Images) -> dict[str, Any]:
+        """Every output of each format's engine by name, on one thread."""
+        found = {}
+        for format, path in files.items():
+            with load(path, runtime=RUNTIMES[format], threads=1) as predictor:
+                found[format] = predictor.predict_outputs(images)
+        return found
+
     def require_agreement(self, prepared: PreparedSource, images: Images, expected: Any) -> None:
         """Assert that fp32 artifacts of every format answer as the reference does."""
         expected = np.asarray(expected)

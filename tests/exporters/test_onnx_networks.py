@@ -1,5 +1,7 @@
 """The ONNX package's own test networks, in every format as ONNX Runtime answers."""
 
+import os
+
 import light_networks
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from edgeferry.preprocessing import preprocess
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("tensorflow")
 SMALL = ("squeezenet", "shufflenet", "inception_v1")
+CHOSEN = light_networks.NAMES if "EDGEFERRY_ALL_NETWORKS" in os.environ else SMALL
+"""All nine take ten minutes and 6 GB."""
 
 
 def answers_of(path, images):
@@ -24,7 +28,7 @@ def answers_of(path, images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_every_format_answers_as_onnx_runtime(workbench, draw, tmp_path, name):
     images = draw(224, 224, count=4)
     path = tmp_path / f"{name}.onnx"
