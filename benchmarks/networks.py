@@ -1,8 +1,9 @@
 """Every network of the list through every source, format and precision: docs/networks.md.
 
 Trains each network (examples/train.py) unless the folder holds it, exports it from its Keras file
-and from the ONNX file that Keras writes, judges the artifacts on held-out pictures, and times them
-in one process each, in interleaved rounds. What fails is a cell that says why.
+and from the ONNX file that Keras writes, judges the artifacts on held-out pictures, and then times
+them in one process each, in interleaved rounds: the machine should be quiet. What fails is a cell
+that says why.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Cell:
         quality: Percent top-1, mean IoU or mAP@0.5.
         source_quality: The same of the source.
         size_bytes: Of the file.
-        p50_ms: Median latency, milliseconds.
+        artifact: Name of the file.
     """
 
     network: str
@@ -82,7 +83,7 @@ class Cell:
     quality: float | None = None
     source_quality: float | None = None
     size_bytes: int | None = None
-    p50_ms: float | None = None
+    artifact: str = ""
 
 
 def main() -> None:
@@ -100,14 +101,31 @@ def main() -> None:
         for source in told.sources:
             kept = folder / f"cells-{source}.json"
             if not kept.is_file():
-                cells = [vars(each) for each in cells_of(network, source, folder, told.seconds)]
+                cells = [vars(each) for each in cells_of(network, source, folder)]
                 atomic_write_text(kept, json.dumps(cells, indent=1) + "\n")
-            print(f"{network} from {source}: done", flush=True)
+            print(f"{network} from {source}: judged", flush=True)
+    for network in told.networks:
+        for source in told.sources:
+            kept = told.folder / network / f"latencies-{source}.json"
+            if not kept.is_file():
+                output = kept.with_name(f"artifacts-{source}")
+                atomic_write_text(
+                    kept, json.dumps(latencies(output, told.seconds), indent=1) + "\n"
+                )
+            print(f"{network} from {source}: timed", flush=True)
     atomic_write_text(told.output, document(told.folder, told.networks, told.sources))
 
 
-def cells_of(network: str, source: str, folder: Path, seconds: float) -> Iterator[Cell]:
-    """Export one network from one source, and judge and time what comes of it."""
+def latencies(output: Path, seconds: float) -> dict[str, float | None]:
+    """Median latency of each artifact in a folder, milliseconds, on one thread."""
+    if not output.is_dir():
+        return {}
+    timed = benchmark([output], BenchmarkOptions(threads=1, duration=seconds)).results
+    return {each.artifact: each.p50_ms for each in timed}
+
+
+def cells_of(network: str, source: str, folder: Path) -> Iterator[Cell]:
+    """Export one network from one source, and judge what comes of it."""
     settings = json.loads((folder / "training.json").read_text())
     trained, output = _source(network, source, folder), folder / f"artifacts-{source}"
     options = ExportOptions(
@@ -126,8 +144,6 @@ def cells_of(network: str, source: str, folder: Path, seconds: float) -> Iterato
         yield Cell(network, source, name, "", failure=why.splitlines()[0])
     artifacts = find_artifacts([output])
     judged = _judged(output, trained, folder, settings["task"])
-    timed = benchmark([output], BenchmarkOptions(threads=1, duration=seconds)).results
-    latencies = {each.artifact: each.p50_ms for each in timed}
     differences = dict(_differences(trained, artifacts, folder / "heldout" / "pictures"))
     measure = QUALITY[settings["task"]]
     for artifact in artifacts:
@@ -142,7 +158,7 @@ def cells_of(network: str, source: str, folder: Path, seconds: float) -> Iterato
             quality=figures[measure],
             source_quality=judged[trained.name][measure],
             size_bytes=artifact.size_bytes,
-            p50_ms=latencies[artifact.path.name],
+            artifact=artifact.path.name,
         )
 
 
@@ -180,7 +196,8 @@ def _differences(
     for artifact in artifacts:
         if artifact.precision == "int8" or artifact.contract is None:
             continue
-        files = find_pictures(pictures)[:PARITY_PICTURES]
+        found = find_pictures(pictures)
+        files = found[:: len(found) // PARITY_PICTURES]
         images = np.stack([to_input(each.path, artifact.contract.input) for each in files])
         mode = artifact.contract.source.preprocessing
         wanted = [source.predict(preprocess(each[None], mode)) for each in images]
@@ -203,6 +220,11 @@ def document(folder: Path, networks: Sequence[str], sources: Sequence[str]) -> s
         for source in sources
         for each in json.loads((folder / network / f"cells-{source}.json").read_text())
     ]
+    times = {
+        (network, source): json.loads((folder / network / f"latencies-{source}.json").read_text())
+        for network in networks
+        for source in sources
+    }
     facts = machine_facts()
     failed = [each for each in cells if each.failure]
     lines = [
@@ -222,13 +244,13 @@ def document(folder: Path, networks: Sequence[str], sources: Sequence[str]) -> s
         "",
         "| network | source | format | precision | difference | agree | quality | MiB | p50 ms |",
         "|---|---|---|---|---|---|---|---|---|",
-        *(_row(vars(each)) for each in cells),
+        *(_row(vars(each), times[each.network, each.source]) for each in cells),
         "",
     ]
     return "\n".join(lines)
 
 
-def _row(cell: Mapping[str, Any]) -> str:
+def _row(cell: Mapping[str, Any], times: Mapping[str, float | None]) -> str:
     first = [cell["network"], cell["source"], cell["format"], cell["precision"]]
     if cell["failure"]:
         return f"| {' | '.join(first)} | fails: {cell['failure']} | | | | |"
@@ -238,7 +260,7 @@ def _row(cell: Mapping[str, Any]) -> str:
         _text(cell["agreement"], "{:.1f}"),
         "–" if quality is None else f"{quality:.1f} ({quality - of_source:+.2f})",
         _text(cell["size_bytes"] / 2**20, "{:.1f}"),
-        _text(cell["p50_ms"], "{:.2f}"),
+        _text(times.get(cell["artifact"]), "{:.2f}"),
     ]
     return f"| {' | '.join([*first, *figures])} |"
 

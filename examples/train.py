@@ -80,7 +80,7 @@ def recipes() -> dict[str, Recipe]:
     }
     special = {
         "resnet50": {"size": 32, "epochs": 14},
-        "vgg16": {"size": 48, "epochs": 10, "rate": 1e-4},
+        "vgg16": {"size": 32, "epochs": 10, "rate": 1e-4},
         "inception_v3": {"size": 80, "epochs": 8},
         "mobilenet": {"size": 64},
         "mobilenet_v2": {"size": 96, "epochs": 20},
