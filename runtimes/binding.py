@@ -38,6 +38,7 @@ class Binding:
         preprocessing: Done on the host.
         outputs: What it gives, in the contract's order.
         specs: The same as the contract has it.
+        masks_first: Whether its outputs are masks ``[N, classes, height, width]``.
         activation: Done on the host; ``none`` where the file has done it.
     """
 
@@ -46,13 +47,15 @@ class Binding:
     preprocessing: Preprocessing
     outputs: tuple[TensorSpec, ...]
     specs: tuple[OutputSpec, ...]
+    masks_first: bool = False
     activation: Head = "none"
 
     def fed(self, images: NDArray[np.uint8]) -> NDArray[np.generic]:
         """Pictures uint8 ``[N, height, width, channels]`` as the file takes them."""
         given = self.input
         value: NDArray[np.generic] = images
-        if given.dtype != "uint8" or self.preprocessing != "none" or given.scale not in (0, 1):
+        as_it_is = given.dtype == "uint8" and (given.scale, given.zero_point) in ((0, 0), (1, 0))
+        if not as_it_is or self.preprocessing != "none":
             real = preprocess(images, self.preprocessing)
             value = _quantized(real, given) if given.scale else real.astype(given.dtype)
         if self.channels_first:
@@ -67,7 +70,7 @@ class Binding:
             real = value.astype(np.float32)
             if given.scale:
                 real = (real - given.zero_point) * np.float32(given.scale)
-            if self.channels_first and real.ndim == 4 and len(spec.shape) == 3:
+            if self.masks_first:
                 real = real.transpose(0, 2, 3, 1)
             outputs[spec.name] = _activated(real.reshape(-1, *spec.shape), self.activation)
         return outputs
@@ -90,11 +93,17 @@ def bind(
         LabelError: If there are not as many labels as classes.
     """
     taken = _picture(name, tensors.inputs)
+    if "int" in taken.dtype and not taken.scale and given.preprocessing != "none":
+        raise ContractError(
+            f"{name} takes {taken.dtype}: it does its own preprocessing",
+            'Say so with "preprocessing": "none"',
+        )
     spec, channels_first = _input_spec(name, taken, given)
     chosen = _chosen(name, tensors.outputs, given.outputs)
     own = [OutputSpec(told, _known(name, each)) for told, each in chosen.items()]
     task = task_of(name, own, given.task)
-    if channels_first and task == "segmentation":
+    masks_first = channels_first and task == "segmentation"
+    if masks_first:
         own = [OutputSpec(each.name, (*each.shape[1:], each.shape[0])) for each in own]
     specs = contract_outputs(task, own)
     classes = classes_of(task, specs)
@@ -120,9 +129,14 @@ def bind(
         outputs=tuple(specs),
     )
     activation: Head = "softmax" if head != "none" and given.head == "logits" else "none"
-    outputs = tuple(chosen.values())
     binding = Binding(
-        taken, channels_first, given.preprocessing, outputs, contract.outputs, activation
+        input=taken,
+        channels_first=channels_first,
+        preprocessing=given.preprocessing,
+        outputs=tuple(chosen.values()),
+        specs=contract.outputs,
+        masks_first=masks_first,
+        activation=activation,
     )
     return contract, binding
 

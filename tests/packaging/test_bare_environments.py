@@ -76,10 +76,10 @@ def test_contracts_are_read_without_any_engine(bare_python: str, exported: Any) 
 
 @pytest.mark.parametrize("bare_python", [""], indirect=True)
 def test_every_module_imports_without_engines(bare_python: str) -> None:
-    # The command line needs typer, and four modules of the export process a TFLite schema.
+    # The command line needs typer, and five modules of the export process a TFLite schema.
     code = """
 import importlib, json, pkgutil, edgeferry
-users = ("activations", "bias", "metadata", "network")
+users = ("activations", "bias", "integers", "metadata", "network")
 schema = [f"edgeferry.exporters.tflite_{name}" for name in users]
 needy = ("edgeferry.app.cli", *schema)
 names = [m.name for m in pkgutil.walk_packages(edgeferry.__path__, "edgeferry.")]

@@ -12,6 +12,7 @@ from edgeferry.errors import ContractError, UsageError
 from edgeferry.preprocessing import preprocess
 
 keras = pytest.importorskip("keras")
+onnx = pytest.importorskip("onnx")
 tf = pytest.importorskip("tensorflow")
 layers = keras.layers
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 3), np.uint8)
@@ -80,6 +81,51 @@ def test_layout_of_other_frameworks(tmp_path):
         (found,) = predictor.predict_outputs(IMAGES[:1])["probabilities"]
         picture = torch.from_numpy(preprocess(IMAGES[:1], "zero_one").transpose(0, 3, 1, 2).copy())
         np.testing.assert_allclose(found, mask(picture)[0].permute(1, 2, 0), atol=1e-5)
+
+
+def node(kind, inputs, output, **attributes):
+    return onnx.helper.make_node(kind, inputs, [output], **attributes)
+
+
+def write_graph(path, nodes, input_type, shape, *outputs):
+    info = onnx.helper.make_tensor_value_info
+    given = [info(name, 1, sizes) for name, sizes in outputs]
+    graph = onnx.helper.make_graph(nodes, "g", [info("x", input_type, shape)], given)
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+def test_raw_outputs_stay_as_they_are(tmp_path):
+    write_graph(
+        tmp_path / "raw.onnx",
+        [node("Neg", ["x"], "map"), node("GlobalMaxPool", ["x"], "most")],
+        onnx.TensorProto.FLOAT,
+        ["n", 3, 24, 32],
+        ("map", ["n", 3, 24, 32]),
+        ("most", ["n", 3, 1, 1]),
+    )
+    given = {"preprocessing": "none", "task": "raw"}
+    with edgeferry.load(tmp_path / "raw.onnx", contract=given) as predictor:
+        found = predictor.predict(list(IMAGES))
+    for image, one in zip(IMAGES, found, strict=True):
+        np.testing.assert_array_equal(one["map"], -image.transpose(2, 0, 1).astype(np.float32))
+        np.testing.assert_array_equal(one["most"].ravel(), image.max(axis=(0, 1)))
+
+
+def test_integer_inputs(tmp_path):
+    write_graph(
+        tmp_path / "bytes.onnx",
+        [node("Cast", ["x"], "f", to=1), node("ReduceMean", ["f"], "y", axes=[1, 2], keepdims=0)],
+        onnx.TensorProto.UINT8,
+        ["n", 24, 32, 3],
+        ("y", ["n", 3]),
+    )
+    given = {"preprocessing": "none", "task": "embedding"}
+    with edgeferry.load(tmp_path / "bytes.onnx", contract=given) as predictor:
+        found = predictor.predict(list(IMAGES))
+    np.testing.assert_allclose(found, IMAGES.mean(axis=(1, 2)), rtol=1e-5)
+    with pytest.raises(ContractError, match="does its own preprocessing"):
+        edgeferry.load(tmp_path / "bytes.onnx", contract=given | {"preprocessing": "tf"})
 
 
 def test_quantized_inputs_and_outputs(model, expected, tmp_path):
