@@ -20,6 +20,7 @@ EXTRAS = (
     "ssh",
     "dask",
     "detection",
+    "torch",
     "tflite",
     "onnx",
     "openvino",

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeferry.errors import SourceError
+from edgeferry import torch_source
+from edgeferry.errors import MissingDependencyError, SourceError
 from edgeferry.trained_model import load_trained_model
 
 torch = pytest.importorskip("torch")
@@ -217,6 +218,15 @@ def test_what_could_run_is_refused(tmp_path, change, told):
     assert told in refusal.value.problem
     assert "no code from files is run" in refusal.value.problem
     assert "torch.nn.Module" in refusal.value.remedy
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnxscript"])
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch, missing):
+    path = save(network("residual"), tmp_path / "pets.pt2")
+    monkeypatch.setattr(torch_source, "is_installed", lambda module: module != missing)
+    with pytest.raises(MissingDependencyError, match=missing) as refusal:
+        load_trained_model(path)
+    assert "edgeferry[torch]" in refusal.value.remedy
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
