@@ -12,7 +12,7 @@ ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("tensorflow")
 SMALL = ("squeezenet", "shufflenet", "inception_v1")
 CHOSEN = light_networks.NAMES if "EDGEFERRY_ALL_NETWORKS" in os.environ else SMALL
-"""All nine take ten minutes and 6 GB."""
+"""All nine take ten minutes and 14 GB."""
 
 
 def answers_of(path, images):
