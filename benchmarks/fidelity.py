@@ -66,7 +66,7 @@ def measure(
     """Export by every method from either half, judge on the other, and print the rows."""
     contract = prepared.contract
     pictures = labeled_pictures(options.images, contract.labels, contract.classes)
-    recipes = list(recipes_of(model_format, options))
+    recipes = list(recipes_of(model_format, options, prepared.best_method))
     tallies = {name: (Tally(contract.head), Tally(contract.head)) for name, _ in recipes}
     for half in (0, 1):
         files = export(model_format, recipes, pictures[half::2], options.count, prepared, folder)
@@ -83,10 +83,11 @@ def measure(
         print(row(model_format, name, own, float32), flush=True)
 
 
-def recipes_of(model_format: str, options: argparse.Namespace) -> Iterator[tuple[str, Recipe]]:
+def recipes_of(
+    model_format: str, options: argparse.Namespace, best: str
+) -> Iterator[tuple[str, Recipe]]:
     """The recipes to compare, with a name each."""
     (recipe,) = recipes_for(model_format, ("int8",), ("x86",))
-    best = EXPORTERS.load(model_format).best_method
     for method in options.methods:
         mark = " (default)" if method == best else ""
         yield f"{method}{mark}", replace(recipe, method=method)

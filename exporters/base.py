@@ -30,21 +30,26 @@ class PreparedSource:
     Attributes:
         graph: Frozen TensorFlow graph (``.pb``), ``image`` to ``probabilities``.
         contract: The contract of its fp32 artifact, before tool versions.
+        best_method: The calibration method that measured best on such networks; what ``auto``
+            stands for.
     """
 
     graph: Path
     contract: Contract
+    best_method: str = "percentile"
 
     def save(self, path: Path) -> None:
         """Write everything but the graph itself as JSON."""
-        data = {"graph": self.graph.name, "contract": self.contract.to_dict()}
+        contract = self.contract.to_dict()
+        data = {"graph": self.graph.name, "contract": contract, "best_method": self.best_method}
         path.write_text(json.dumps(data), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> PreparedSource:
         """Read what ``save`` wrote; the graph lies beside it."""
         data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(path.with_name(data["graph"]), Contract.from_dict(data["contract"]))
+        contract = Contract.from_dict(data["contract"])
+        return cls(path.with_name(data["graph"]), contract, data["best_method"])
 
 
 class Exporter(ABC, Generic[P]):
@@ -58,8 +63,6 @@ class Exporter(ABC, Generic[P]):
     format: ClassVar[Format]
     suffixes: ClassVar[tuple[str, ...]]
     """File suffixes of one artifact, the one that users name first."""
-    best_method: ClassVar[str] = "percentile"
-    """The calibration method that measured best on this format; what ``auto`` stands for."""
     repairs: ClassVar[tuple[str, ...]] = (BIAS_CORRECTION,)
     """What this format does against the error of int8, always."""
 
@@ -106,7 +109,7 @@ class Exporter(ABC, Generic[P]):
 
     def method(self, recipe: Recipe) -> str:
         """The name of the range-finding method that a recipe comes to."""
-        return self.best_method if recipe.method == AUTO else recipe.method
+        return self.source.best_method if recipe.method == AUTO else recipe.method
 
     def contract(self, recipe: Recipe, calibration: Calibration | None) -> Contract:
         """The contract for one artifact of this exporter."""

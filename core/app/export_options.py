@@ -26,7 +26,7 @@ class ExportOptions:
         precisions: Precisions to write.
         targets: Processor families the integer types suit: ``x86``, ``arm``.
         calibration_method: Name of the range-finding method; ``auto`` takes the one that
-            measured best for each format.
+            measured best on such networks.
         calibration_count: Largest number of calibration pictures.
         max_accuracy_drop: Percentage points of top-1 that int8 may lose against fp32 (of
             agreement, where the validation pictures have no labels); None does not control it.

@@ -134,7 +134,7 @@ class _FormatExport:
 
     def _controlled(self, recipe: Recipe, destination: Path) -> float:
         """Try recipes on the validation pictures; write the chosen one with the outcome inside."""
-        limit, best_method = self.plan.options.max_accuracy_drop, self._exporter().best_method
+        limit, best_method = self.plan.options.max_accuracy_drop, self.plan.prepared.best_method
         assert limit is not None
         with tempfile.TemporaryDirectory(prefix="edgeferry-") as scratch:
             reference = self.plan.staging / self._file_name(FP32)
