@@ -128,7 +128,9 @@ class AccuracyControl:
         others = [method for method in METHODS if method != self._method(first)]
         yield from (replace(first, method=method) for method in others)
         self.sensitive = self._ranked(self.best())
-        yield replace(self.best().recipe, equalize=True)
+        plain = self.best().recipe  # equalized, another method may be the best: ranges are others
+        for method in dict.fromkeys((self._method(plain), *METHODS)):
+            yield replace(plain, equalize=True, method=method)
         best = self.best()
         layers = self._ranked(best) if best.recipe.equalize else self.sensitive
         for count in _doubling(int(len(layers) * _LARGEST_SHARE)):

@@ -81,6 +81,15 @@ def test_equalization_comes_with_the_best_method_and_before_layers_in_float():
     assert bench.ranked == ["attempt1.onnx"]
 
 
+def test_equalized_the_other_methods_are_tried_anew():
+    bench = Bench(lambda r: 90 if r.equalize and r.method == "mse" else 80)
+    attempt = bench.control().run(INT8)
+    assert (attempt.recipe.equalize, attempt.recipe.method) == (True, "mse")
+    equalized = [recipe.method for recipe in bench.made if recipe.equalize]
+    assert equalized == ["percentile", "minmax", "entropy", "mse"]
+    assert not any(recipe.float_layers for recipe in bench.made)
+
+
 def test_layers_are_left_in_float_the_most_sensitive_first_and_ever_more():
     bench = Bench(lambda r: 80 + 2 * len(r.float_layers))
     attempt = bench.control().run(INT8)
@@ -97,7 +106,7 @@ def test_where_nothing_holds_the_best_is_given():
     assert not attempt.holds
     assert attempt == control.best()
     assert attempt.recipe.float_layers == tuple(LAYERS[:2])
-    assert len(control.attempts) == len(METHODS) + 1 + 4
+    assert len(control.attempts) == 2 * len(METHODS) + 4
 
 
 def test_without_labels_agreement_is_held():
@@ -123,7 +132,8 @@ def test_what_cannot_be_made_is_told_and_the_rest_goes_on():
     attempt = control.run(INT8)
     assert attempt.holds
     assert attempt.recipe.float_layers == (LAYERS[0],)
-    assert control.failures == ["percentile, equalized: the engine refuses it"]
+    refused = ("percentile", "minmax", "entropy", "mse")
+    assert control.failures == [f"{each}, equalized: the engine refuses it" for each in refused]
 
 
 def test_layers_that_cannot_be_ranked_lose_nothing():
