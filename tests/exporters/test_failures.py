@@ -183,7 +183,7 @@ def test_an_error_keeps_its_kind_and_its_trace(tmp_path):
         "kind": "prepare",
         "source": str(tmp_path / "gone.keras"),
         "folder": str(tmp_path),
-        "options": {**options, "resize": {}},
+        "options": {**options, "resize": {}, "signature": ""},
     }
     with Worker("source") as process:
         with pytest.raises(SourceError, match=r"no model .*gone\.keras") as caught:

