@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="trained networks and results")
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
-    parser.add_argument("--seconds", type=float, default=1.0, help="of measuring each artifact")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of timing each artifact")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/networks.md"))
     told = parser.parse_args()
     for network in told.networks:
@@ -104,15 +104,12 @@ def main() -> None:
                 cells = [vars(each) for each in cells_of(network, source, folder)]
                 atomic_write_text(kept, json.dumps(cells, indent=1) + "\n")
             print(f"{network} from {source}: judged", flush=True)
-    for network in told.networks:
-        for source in told.sources:
-            kept = told.folder / network / f"latencies-{source}.json"
-            if not kept.is_file():
-                output = kept.with_name(f"artifacts-{source}")
-                atomic_write_text(
-                    kept, json.dumps(latencies(output, told.seconds), indent=1) + "\n"
-                )
-            print(f"{network} from {source}: timed", flush=True)
+    for network in told.networks:  # the other source's artifacts are the same operations
+        kept = told.folder / network / "latencies.json"
+        if not kept.is_file():
+            output = kept.with_name(f"artifacts-{told.sources[0]}")
+            atomic_write_text(kept, json.dumps(latencies(output, told.seconds), indent=1) + "\n")
+        print(f"{network}: timed", flush=True)
     atomic_write_text(told.output, document(told.folder, told.networks, told.sources))
 
 
@@ -138,10 +135,11 @@ def cells_of(network: str, source: str, folder: Path) -> Iterator[Cell]:
     try:
         report = export(trained, output, options)
     except EdgeferryError as error:
-        yield Cell(network, source, "all", "all", failure=error.problem)
+        yield Cell(network, source, "all", "all", failure=_without_path(error.problem, folder))
         return
     for name, why in report.failures.items():
-        yield Cell(network, source, name, "", failure=why.splitlines()[0])
+        reason = _without_path(why.splitlines()[0], folder)
+        yield Cell(network, source, name, "", failure=reason)
     artifacts = find_artifacts([output])
     judged = _judged(output, trained, folder, settings["task"])
     differences = dict(_differences(trained, artifacts, folder / "heldout" / "pictures"))
@@ -160,6 +158,10 @@ def cells_of(network: str, source: str, folder: Path) -> Iterator[Cell]:
             size_bytes=artifact.size_bytes,
             artifact=artifact.path.name,
         )
+
+
+def _without_path(text: str, folder: Path) -> str:
+    return text.replace(f"{folder}/", "")
 
 
 def _trained(network: str, folder: Path) -> None:
@@ -221,9 +223,8 @@ def document(folder: Path, networks: Sequence[str], sources: Sequence[str]) -> s
         for each in json.loads((folder / network / f"cells-{source}.json").read_text())
     ]
     times = {
-        (network, source): json.loads((folder / network / f"latencies-{source}.json").read_text())
+        (network, sources[0]): json.loads((folder / network / "latencies.json").read_text())
         for network in networks
-        for source in sources
     }
     facts = machine_facts()
     failed = [each for each in cells if each.failure]
@@ -240,11 +241,11 @@ def document(folder: Path, networks: Sequence[str], sources: Sequence[str]) -> s
         "- *agree*: percent of answers, or of pixels, that are the source's.",
         "- *quality*: percent top-1, for U-Net mean IoU, for YOLOv3 mAP@0.5; in parentheses the "
         "points by which it differs from the source's.",
-        f"- {len(cells) - len(failed)} of {len(cells)} cells export and run.",
+        f"- {len(cells) - len(failed)} artifacts; {len(failed)} rows say why there is none.",
         "",
         "| network | source | format | precision | difference | agree | quality | MiB | p50 ms |",
         "|---|---|---|---|---|---|---|---|---|",
-        *(_row(vars(each), times[each.network, each.source]) for each in cells),
+        *(_row(vars(each), times.get((each.network, each.source), {})) for each in cells),
         "",
     ]
     return "\n".join(lines)

@@ -85,6 +85,7 @@ def operators() -> Mapping[str, Operator]:
         "Gather": shapes.gather,
         "Shape": shapes.shape,
         "Expand": shapes.expand,
+        "Tile": shapes.tile,
         "Resize": resizes.resize,
         "Upsample": resizes.resize,
     }

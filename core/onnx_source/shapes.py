@@ -212,3 +212,16 @@ def expand(call: Call) -> list[Value]:
     ones = tf.ones([int(size) for size in told], x.held.dtype)
     (one, other), channels_last = aligned([x, Tensor(ones)])
     return [Tensor(one * other, channels_last)]
+
+
+def tile(call: Call) -> list[Value]:
+    """``Tile``."""
+    import tensorflow as tf
+
+    x, told = call.tensor(), call.constant(1)
+    if told is None:
+        raise call.refuse("it has no repeats")
+    repeats = [int(count) for count in told]
+    if x.channels_last:
+        repeats = [repeats[axis] for axis in CHANNELS_LAST]
+    return [Tensor(tf.tile(x.held, repeats), x.channels_last)]

@@ -135,6 +135,14 @@ CASES = {
     "mean of pixels": one("ReduceMean", np.int64([2, 3]), keepdims=0),
     "mean of channels": one("ReduceMean", np.int64([1]), keepdims=1),
     "sum of rows": one("ReduceSum", np.int64([2]), keepdims=0),
+    "tile": one("Tile", np.int64([1, 2, 3, 1])),
+    "tile behind a convolution": (
+        [
+            ("Conv", ["x", "w"], ["c"], {}),
+            ("Tile", ["c", "n"], ["y"], {}),
+        ],
+        {"w": weights(5, 3, 3, 3), "n": np.int64([1, 2, 1, 2])},
+    ),
     "gather": one("Gather", np.int64([2, 0]), axis=1),
     "gather from the end": one("Gather", np.int64(-1), axis=1),
     "nearest": one("Resize", None, np.float32([1, 1, 2, 2]), mode="nearest"),
