@@ -46,7 +46,10 @@ class OnnxNetwork:
         graph = self._model.graph
         taken = [value for value in graph.input if value.name not in self._constants]
         if len(taken) != 1:
-            raise SourceError(f"{path} has {len(taken)} inputs: one is expected, the picture")
+            listed = ", ".join(value.name for value in taken)
+            raise SourceError(
+                f"{path} has {len(taken)} inputs ({listed}): one is expected, the picture"
+            )
         self._input = taken[0].name
         self.shape, self._channels_first = _picture_shape(path, taken[0])
         self.output_names = tuple(_clean(value.name) for value in graph.output)
