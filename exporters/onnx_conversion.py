@@ -1,7 +1,8 @@
 """TensorFlow graph to ONNX by tf2onnx, with the large weights kept out of its way.
 
 tf2onnx copies the whole graph for each of its optimizer passes: 20 s and 8 GB for a ResNet50.
-So the convolution kernels go through as inputs, and are put back, transposed, afterwards.
+So the convolution kernels go through as inputs, and are put back, transposed, afterwards; so do
+the kernels of large matrix products, with which a VGG19 took more than 23 GB.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 OPSET = 17
 """Old enough for every engine on the devices, new enough for per-channel QDQ."""
+
+
+_LARGE = 1 << 22
+"""Values of a matrix product's kernel from which on it is kept out of the way."""
 
 
 def convert(graph: Path, contract: Contract) -> ModelProto:
@@ -54,16 +59,18 @@ def convert(graph: Path, contract: Contract) -> ModelProto:
 
 
 def _take_kernels(graph_def: GraphDef) -> dict[str, Array]:
-    """Turn the kernels of convolutions into inputs; give their values by tensor name."""
+    """Turn kernels into inputs; give their values by tensor name."""
     import tensorflow as tf
 
     nodes = {node.name: node for node in graph_def.node}
     taken: dict[str, Array] = {}
-    for convolution in [node for node in graph_def.node if node.op == "Conv2D"]:
-        kernel = nodes[convolution.input[1].split(":")[0]]
+    for weighted in [node for node in graph_def.node if node.op in ("Conv2D", "MatMul")]:
+        kernel = nodes[weighted.input[1].split(":")[0]]
         if kernel.op != "Const":
             continue
         value = tf.make_ndarray(kernel.attr["value"].tensor)
+        if weighted.op == "MatMul" and value.size < _LARGE:
+            continue
         taken[f"{kernel.name}:0"] = value
         kernel.op = "Placeholder"
         del kernel.attr["value"]
