@@ -71,7 +71,7 @@ def recipes() -> dict[str, Recipe]:
     own = {
         "alexnet": Recipe(alexnet.PREPROCESSING, alexnet.alexnet, 64, 12, 2e-4),
         "googlenet": Recipe(googlenet.PREPROCESSING, googlenet.googlenet, 64),
-        "resnet18": Recipe(resnet18.PREPROCESSING, resnet18.resnet18, 64),
+        "resnet18": Recipe(resnet18.PREPROCESSING, resnet18.resnet18, 64, 12),
         "unet": Recipe(unet.PREPROCESSING, _small_unet, 64, 6, 2e-3, 16, "segmentation"),
         "yolov3": Recipe(yolov3.PREPROCESSING, _small_yolov3, 64, 8, 2e-3, task="detection"),
     }

@@ -156,22 +156,25 @@ def fold_constants(graph: Graph) -> None:
         graph.add_constant(name, np.asarray(value))
 
 
-def drop_integer_casts(graph: Graph) -> None:
-    """Let a network that takes integer pictures, and makes them float, take them as float."""
+def drop_integer_casts(graph: Graph, picture: str) -> None:
+    """Let a network that takes integer pictures, and makes them float, take them as float.
+
+    Args:
+        graph: It, behind a cast of the float picture to integers; is edited.
+        picture: Name of the input node. What it holds, 0 to 255, is the same in both types.
+    """
     import tensorflow as tf
 
     float32 = tf.float32.as_datatype_enum
-    for node in list(graph.nodes.values()):
-        if node.op != "Cast" or node.attr["DstT"].type != float32:
-            continue
-        first = graph.nodes[node_name(node.input[0])]
-        if first.op == "Cast" and first.attr["SrcT"].type == float32:
-            # What a picture holds, 0 to 255, is the same in both types.
-            node.input[0] = first.input[0]
-            node.op = "Identity"
-            node.attr["T"].type = float32
-            for attribute in ("SrcT", "DstT", "Truncate"):
-                node.attr.pop(attribute, None)
+    casts = {name: node for name, node in graph.nodes.items() if node.op == "Cast"}
+    integers = {name for name, node in casts.items() if node_name(node.input[0]) == picture}
+    back = {
+        name
+        for name, node in casts.items()
+        if node_name(node.input[0]) in integers and node.attr["DstT"].type == float32
+    }
+    for node in graph.nodes.values():
+        node.input[:] = [picture if node_name(name) in back else name for name in node.input]
 
 
 def plain_additions(graph: Graph) -> None:

@@ -138,7 +138,7 @@ def prepare_source(
     if options.head is not None and task not in ("classification", "segmentation"):
         raise UsageError(f"--head says what scores are; the outputs of {task} stay as they are")
     fold_constants(graph)
-    drop_integer_casts(graph)
+    drop_integer_casts(graph, source_input)
     plain_additions(graph)
     fold_batch_norm(graph)
     ends = [End(tensor, out) for tensor, out in zip(graph.outputs, outputs, strict=True)]

@@ -72,7 +72,7 @@ class Binding:
                 real = (real - given.zero_point) * np.float32(given.scale)
             if self.masks_first:
                 real = real.transpose(0, 2, 3, 1)
-            outputs[spec.name] = _activated(real.reshape(-1, *spec.shape), self.activation)
+            outputs[spec.name] = activated(real.reshape(-1, *spec.shape), self.activation)
         return outputs
 
 
@@ -188,8 +188,11 @@ def _quantized(real: NDArray[np.float32], spec: TensorSpec) -> NDArray[np.generi
     return np.asarray(np.clip(steps, limits.min, limits.max), spec.dtype)
 
 
-def _activated(scores: NDArray[np.float32], activation: Head) -> NDArray[np.float32]:
+def activated(scores: NDArray[np.float32], activation: Head) -> NDArray[np.float32]:
+    """Put the last activation on scores ``[..., classes]``; ``none`` gives them as they are."""
     if activation == "none":
         return scores
+    if activation == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-scores)), np.float32)
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)

@@ -9,6 +9,7 @@ from edgeferry.contract import Head
 from edgeferry.operations import kind_of, precision_of
 from edgeferry.preprocessing import preprocess
 from edgeferry.runtimes.base import Description, Operation, Runtime
+from edgeferry.runtimes.binding import activated
 from edgeferry.trained_model import load_trained_model
 
 _PLUMBING = ("Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp")
@@ -31,7 +32,7 @@ class KerasRuntime(Runtime):
         outputs = self._predict(images)
         if not self._lacks_head:
             return outputs
-        return {name: _activate(each, self.contract.head) for name, each in outputs.items()}
+        return {name: activated(each, self.contract.head) for name, each in outputs.items()}
 
     def _predict(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Outputs by their names in the contract, which keeps the source's order."""
@@ -91,10 +92,3 @@ def _are_probabilities(output: NDArray[np.float32], head: Head) -> bool:
     within = bool(np.all((output >= 0) & (output <= 1)))
     sums_to_one = bool(np.allclose(output.sum(axis=-1), 1, atol=1e-2))
     return within and (head == "sigmoid" or sums_to_one)
-
-
-def _activate(logits: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
-    if head == "sigmoid":
-        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)

@@ -43,7 +43,7 @@ class TfliteRuntime(Runtime):
         else:
             by_name = {each["name"]: each["index"] for each in given}
             self._outputs = {name: by_name[name] for name in self.tensor_names}
-        self._shape = tuple(self._input["shape"])
+        self._shape = tuple(map(int, self._input["shape"]))
 
     def _delegates(self, engine: Any) -> list[Any] | None:
         library = self.options.device

@@ -78,11 +78,8 @@ class Workbench:
 
     def answers(self, files: dict[str, Path], images: Images) -> dict[str, Probabilities]:
         """What each format's engine answers, on one thread."""
-        found = {}
-        for format, path in files.items():
-            with load(path, runtime=RUNTIMES[format], threads=1) as predictor:
-                found[format] = predictor.predict_proba(images)
-        return found
+        outputs = self.outputs(files, images)
+        return {format: found["probabilities"] for format, found in outputs.items()}
 
     def outputs(self, files: dict[str, Path], images: Images) -> dict[str, Any]:
         """Every output of each format's engine by name, on one thread."""

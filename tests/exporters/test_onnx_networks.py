@@ -12,7 +12,7 @@ ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("tensorflow")
 SMALL = ("squeezenet", "shufflenet", "inception_v1")
 CHOSEN = light_networks.NAMES if "EDGEFERRY_ALL_NETWORKS" in os.environ else SMALL
-"""All nine take ten minutes and 14 GB."""
+"""All nine are more than one process holds: choose one at a time with -k."""
 
 
 def answers_of(path, images):

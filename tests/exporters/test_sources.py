@@ -161,6 +161,17 @@ def test_a_signature_that_takes_integers(workbench, classifier, draw, reference,
         np.testing.assert_allclose(found, expected, atol=close, err_msg=format)
 
 
+def test_integers_further_inside_stay(workbench, draw, reference):
+    """There a cast to integers and back cuts off what is behind the point."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    x = layers.Conv2D(8, 3, kernel_initializer=keras.initializers.RandomNormal(0, 1))(image)
+    x = keras.ops.cast(keras.ops.cast(x, "int32"), "float32")
+    x = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(image, x, name="network")
+    workbench.require_agreement(workbench.prepare(model), draw(), reference(model, draw()))
+
+
 def test_signatures_are_told(classifier, tmp_path):
     served = Served(classifier())
     signatures = {"scores": served.scores, "other": served.other}
