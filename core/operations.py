@@ -14,6 +14,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
         "_FusedConv2D",
     ),
     "DepthwiseConv": ("DepthwiseConv2D", "DepthwiseConv2dNative", "GroupConvolution"),
+    "ConvTranspose": ("TransposeConv", "ConvolutionBackpropData", "Deconvolution"),
     "MatMul": (
         "FullyConnected",
         "Gemm",
@@ -47,6 +48,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     ),
     "Mean": ("GlobalAveragePool", "QLinearGlobalAveragePool", "ReduceMean", "QLinearReduceMean"),
     "Pad": ("PadV2", "MirrorPad", "ConstantPad"),
+    "Resize": ("ResizeBilinear", "ResizeNearestNeighbor", "Interpolate", "Upsample"),
     "Transpose": (),
     "Reshape": ("Squeeze", "Unsqueeze", "ExpandDims", "Flatten", "StaticReshape"),
     "Concat": ("Concatenation", "ConcatV2", "QLinearConcat"),

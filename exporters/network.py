@@ -29,6 +29,7 @@ class Node:
         path: Where it stands in the source, e.g. ``net/resnet50/conv1_conv/convolution``;
             empty for operations without weights.
         multiply_accumulates: What one inference computes in it; None where that is not known.
+        extent: Height and width of its result, where that is a feature map of known size.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Node:
     output: str
     path: str = ""
     multiply_accumulates: int | None = None
+    extent: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def _nodes(model: ModelProto) -> Iterator[Node]:
         )
         fed = len(node.input) > len(computed)
         kind = "Bias" if kind == "Add" and fed else kind
-        yield Node(node.name, kind, computed, node.output[0], path, products)
+        extent = _extent(shapes.get(node.output[0], []))
+        yield Node(node.name, kind, computed, node.output[0], path, products, extent)
 
 
 def _kind(model: ModelProto, node: NodeProto) -> str:
@@ -63,6 +64,11 @@ def _products(node: NodeProto, kind: str, shapes: Mapping[str, list[int]]) -> in
     if not kernel or not output or 0 in output:
         return None
     return multiply_accumulates(kernel, output, -1 if kind == "MatMul" else 1)
+
+
+def _extent(shape: list[int]) -> tuple[int, int] | None:
+    """Of ``[N, channels, height, width]``."""
+    return (shape[2], shape[3]) if len(shape) == 4 and 0 not in shape[2:] else None
 
 
 def _path(node: NodeProto) -> str:

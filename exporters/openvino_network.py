@@ -46,7 +46,8 @@ def _nodes(model: Model) -> Iterator[Node]:
         products = _products(op, kind) if weighted and sources[1] in constants else None
         fed = len(sources) > len(computed)
         kind = "Bias" if kind == "Add" and fed else kind
-        yield Node(name, kind, computed, name, name if weighted else "", products)
+        path = name if weighted else ""
+        yield Node(name, kind, computed, name, path, products, _extent(op))
 
 
 def _products(op: Any, kind: str) -> int | None:
@@ -57,3 +58,13 @@ def _products(op: Any, kind: str) -> int | None:
     sizes = [1 if output[0].is_dynamic else output[0].get_length()]
     sizes += [size.get_length() for size in output[1:]]
     return multiply_accumulates(list(kernel.to_shape()), sizes, -1 if kind == "MatMul" else 1)
+
+
+def _extent(op: Any) -> tuple[int, int] | None:
+    """Of ``[N, channels, height, width]``."""
+    shape = op.output(0).get_partial_shape()
+    if shape.rank.is_dynamic or shape.rank.get_length() != 4:
+        return None
+    if shape[2].is_dynamic or shape[3].is_dynamic:
+        return None
+    return shape[2].get_length(), shape[3].get_length()

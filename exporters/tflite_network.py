@@ -43,7 +43,7 @@ def _nodes(tree: schema.ModelT) -> Iterator[Node]:
         fixed = weighted and inputs[1] not in computed
         products = _products(graph, inputs[1], op.outputs[0]) if fixed else None
         kind = "Bias" if kind == "Add" and len(inputs) > len(read) else kind
-        yield Node(output, kind, read, output, path, products)
+        yield Node(output, kind, read, output, path, products, _extent(graph, op.outputs[0]))
 
 
 def _products(graph: schema.SubGraphT, kernel: int, output: int) -> int:
@@ -52,6 +52,12 @@ def _products(graph: schema.SubGraphT, kernel: int, output: int) -> int:
         list(map(int, graph.tensors[each].shape)) for each in (kernel, output)
     )
     return multiply_accumulates(kernel_shape, output_shape, -1)
+
+
+def _extent(graph: schema.SubGraphT, tensor: int) -> tuple[int, int] | None:
+    """Of ``[N, height, width, channels]``."""
+    shape = graph.tensors[tensor].shape
+    return (int(shape[1]), int(shape[2])) if shape is not None and len(shape) == 4 else None
 
 
 def _path(inputs: list[str], output: str) -> str:

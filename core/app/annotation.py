@@ -1,68 +1,50 @@
-"""Results drawn on their pictures: labels beside it, boxes, or a mask laid over it."""
+"""Results drawn on their pictures: bars beside it, boxes, or a mask laid over it."""
 
 from __future__ import annotations
 
 import colorsys
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
-from edgeferry.errors import OutputError, UsageError
-from edgeferry.files import atomic_path
+from edgeferry.app.drawing import ACCENT, INK, MARGIN, PAPER, beside, font, shortened
+from edgeferry.errors import UsageError
 from edgeferry.runtimes.results import Detection, Mask, Prediction
 
-_BESIDE = 0.6
-"""Width of the column for labels, of the picture's."""
+SIDE = 480
+"""Height of a picture in the drawing, and its largest width, pixels."""
+_COLUMN, _LINE, _BAR = 320, 16, 12
+"""Width of the answers' column, height of its text and of its bars."""
+_TRACK, _OTHER, _CHANGED = (226, 230, 234), (120, 160, 190), (213, 94, 0)
 _OPAQUE = 0.5
 """How much of a pixel its class's color covers."""
 _GOLDEN = 0.618034
 """Of the color circle: neighboring classes are far apart on it."""
 
 
-def write_annotated(picture: Path, result: Any, folder: Path) -> Path:
-    """Draw a result and write it as ``NAME.png`` into a folder.
-
-    Args:
-        picture: The file that was asked about.
-        result: What ``Predictor.predict`` gave for it.
-        folder: Made if it is missing.
-
-    Raises:
-        UsageError: If there is nothing to draw: an embedding, or raw outputs.
-        OutputError: If the file cannot be written.
-    """
-    with Image.open(picture) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
-    drawn = annotated(image, result)
-    path = folder / f"{picture.stem}.png"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            drawn.save(temporary, "PNG")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    return path
-
-
-def annotated(image: Image.Image, result: Any) -> Image.Image:
-    """A picture with a result drawn on it, or beside it.
+def annotated(image: Image.Image, results: Mapping[str, Any]) -> Image.Image:
+    """A picture with what artifacts say about it, side by side.
 
     Args:
         image: RGB, upright.
-        result: Predictions, detections or a mask.
+        results: By the artifact's name, predictions, detections or a mask. The name is shown
+            where there are several; answers that are not the first one's stand out.
 
     Raises:
-        UsageError: If it is of another kind.
+        UsageError: If a result is of another kind.
     """
-    if isinstance(result, Mask):
-        return _overlaid(image, result)
-    if isinstance(result, list) and all(isinstance(each, Detection) for each in result):
-        return _boxed(image, result)
-    if isinstance(result, list) and all(isinstance(each, Prediction) for each in result):
-        return _labeled(image, result)
-    raise UsageError("embeddings and raw outputs cannot be drawn", "Leave --annotate out")
+    names = list(results) if len(results) > 1 else [""]
+    first, *_ = results.values()
+    if _holds(first, Prediction) and first:
+        columns = [
+            _column(name, result, first[0].index)
+            for name, result in zip(names, results.values(), strict=True)
+        ]
+        return beside([_fitted(image), *columns])
+    drawn = [_fitted(_drawn(image, result)) for result in results.values()]
+    return beside([_titled(name, each) for name, each in zip(names, drawn, strict=True)])
 
 
 def color_of(index: int) -> tuple[int, int, int]:
@@ -71,27 +53,71 @@ def color_of(index: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _labeled(image: Image.Image, predictions: list[Prediction]) -> Image.Image:
-    size = max(12, image.width // 20)
-    canvas = Image.new("RGB", (round(image.width * (1 + _BESIDE)), image.height), "white")
-    canvas.paste(image)
-    draw = ImageDraw.Draw(canvas)
-    for line, each in enumerate(predictions):
-        text = f"{each.score:.3f} {each.label}"
-        place = (image.width + size // 2, (line + 0.5) * 1.4 * size)
-        draw.text(place, text, fill="black", font=ImageFont.load_default(size))
+def _drawn(image: Image.Image, result: Any) -> Image.Image:
+    if isinstance(result, Mask):
+        return _overlaid(image, result)
+    if _holds(result, Detection):
+        return _boxed(image, result)
+    raise UsageError("embeddings and raw outputs cannot be drawn", "Leave --annotate out")
+
+
+def _holds(result: Any, kind: type) -> bool:
+    return isinstance(result, list) and all(isinstance(each, kind) for each in result)
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    """A picture as large as all others: small ones are enlarged, so that answers can be read."""
+    return ImageOps.contain(image, (SIDE, SIDE))
+
+
+def _titled(name: str, image: Image.Image) -> Image.Image:
+    if not name:
+        return image
+    height = _LINE + MARGIN
+    canvas = Image.new("RGB", (image.width, image.height + height), PAPER)
+    canvas.paste(image, (0, height))
+    text = shortened(name, _LINE, image.width)
+    ImageDraw.Draw(canvas).text((0, 0), text, fill=INK, font=font(_LINE))
     return canvas
 
 
-def _boxed(image: Image.Image, detections: list[Detection]) -> Image.Image:
+def _column(name: str, predictions: Sequence[Prediction], expected: int) -> Image.Image:
+    """Labels with their bars, one below the other."""
+    row = _LINE + _BAR + MARGIN + 4
+    top = _LINE + MARGIN if name else 0
+    canvas = Image.new("RGB", (_COLUMN, top + row * len(predictions)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((0, 0), shortened(name, _LINE, _COLUMN), fill=INK, font=font(_LINE))
+    for line, each in enumerate(predictions):
+        color = _OTHER if line else ACCENT if each.index == expected else _CHANGED
+        _bar(draw, top + line * row, each, color)
+    return canvas
+
+
+def _bar(
+    draw: ImageDraw.ImageDraw, top: int, answer: Prediction, color: tuple[int, int, int]
+) -> None:
+    share = f"{100 * answer.score:.1f} %"
+    width = font(_LINE).getlength(share)
+    label = shortened(answer.label, _LINE, _COLUMN - width - MARGIN)
+    draw.text((0, top), label, fill=INK, font=font(_LINE))
+    draw.text((_COLUMN - width, top), share, fill=INK, font=font(_LINE))
+    under = top + _LINE + 4
+    draw.rectangle((0, under, _COLUMN - 1, under + _BAR), fill=_TRACK)
+    if answer.score > 0:
+        right = max(1, round((_COLUMN - 1) * min(1.0, answer.score)))
+        draw.rectangle((0, under, right, under + _BAR), fill=color)
+
+
+def _boxed(image: Image.Image, detections: Sequence[Detection]) -> Image.Image:
     canvas, width = image.copy(), max(1, min(image.size) // 150)
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(max(10, min(image.size) // 25))
+    draw, letters = ImageDraw.Draw(canvas), font(max(10, min(image.size) // 25))
     for each in reversed(detections):  # the surest on top
         color, text = color_of(each.index), f"{each.label} {each.score:.2f}"
         draw.rectangle(each.box, outline=color, width=width)
         corner = (each.box[0], each.box[1])
-        draw.rectangle(draw.textbbox(corner, text, font), fill=color)
-        draw.text(corner, text, fill="white", font=font)
+        draw.rectangle(draw.textbbox(corner, text, letters), fill=color)
+        draw.text(corner, text, fill="white", font=letters)
     return canvas
 
 

@@ -29,9 +29,15 @@ class Answers:
     predictions: dict[str, Any]
     failures: dict[str, str]
 
-    def document(self) -> dict[str, Any]:
-        """What ``--json`` writes."""
-        return results_document("predict", [self.result], {"failures": self.failures})
+
+def answers_document(answers: Sequence[Answers]) -> dict[str, Any]:
+    """What ``predict --json`` writes.
+
+    Args:
+        answers: Of each artifact, about the same pictures.
+    """
+    failures = dict(answers[0].failures)
+    return results_document("predict", [each.result for each in answers], {"failures": failures})
 
 
 def answer(

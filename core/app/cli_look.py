@@ -18,6 +18,16 @@ from edgeferry.app.cli_options import (
 def inspect(
     artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT")],
     layers: Annotated[bool, typer.Option("--layers", help="List every operation.")] = False,
+    diagram: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the architecture.")
+    ] = None,
+    amounts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULTS",
+            help="What debug, or benchmark --profile, wrote: each layer's error or time, drawn.",
+        ),
+    ] = None,
     contract: GivenContractFile = None,
     runtime: RuntimeName = None,
     threads: Threads = None,
@@ -34,6 +44,10 @@ def inspect(
     with session(json, debug):
         options = RuntimeOptions(threads, device=engine_device)
         found = run_inspection(artifact, runtime, options, contract)
+        if diagram is not None:
+            from edgeferry.app.diagram import draw_diagram
+
+            draw_diagram(found, amounts, diagram)
     deliver(found.document(layers), json, inspection_tables(found, layers), found.notes)
 
 

@@ -13,6 +13,14 @@ Name = TypeVar("Name", bound=str)
 Artifacts = Annotated[
     list[Path], typer.Argument(metavar="OUT|ARTIFACT...", help="Exported files, or their folders.")
 ]
+Config = Annotated[
+    bool | None,
+    typer.Option(
+        "--config/--no-config",
+        expose_value=False,
+        help="Print the settings in force and stop; or read no settings.",
+    ),
+]
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show tracebacks and the engines' own output.")
 ]
@@ -57,6 +65,31 @@ GivenContractFile = Annotated[
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Threads per inference; physical cores.")
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        show_default=False,
+        help="Tell what is done; -vv: in detail.",
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"edgeferry {version('edgeferry')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
 ]
 
 

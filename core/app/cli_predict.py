@@ -26,7 +26,15 @@ def predict(
         float, typer.Option(min=0, max=1, help="Above it, two boxes are the same thing.")
     ] = 0.45,
     annotate: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw the results on the pictures.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Draw the answers: all in one picture file, or each into a folder.",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="ARTIFACT", help="Ask this one too; several at once."),
     ] = None,
     contract: GivenContractFile = None,
     runtime: RuntimeName = None,
@@ -40,19 +48,23 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Tell what is on pictures."""
-    from edgeferry.app.answers import answer
+    from edgeferry.app.annotated_files import check_annotation, write_annotated
+    from edgeferry.app.answers import answer, answers_document
     from edgeferry.app.cli_session import deliver, session
     from edgeferry.app.tables import answers_table
     from edgeferry.runtimes.base import RuntimeOptions
     from edgeferry.runtimes.tasks import DecodingOptions
 
+    if annotate is not None:
+        check_annotation(annotate, len(images))
     with session(json, debug):
         engine = RuntimeOptions(threads, device=engine_device, cache=cache)
         decoding = DecodingOptions(top_k, least_score, overlap)
-        answers = answer(artifact, images, decoding, runtime, engine, contract)
+        answers = [
+            answer(each, images, decoding, runtime, engine, contract)
+            for each in (artifact, *(compare or ()))
+        ]
         if annotate is not None:
-            from edgeferry.app.annotation import write_annotated
-
-            for picture, result in answers.predictions.items():
-                write_annotated(Path(picture), result, annotate)
-    deliver(answers.document(), json, [answers_table(answers)], failures=answers.failures)
+            write_annotated(answers, annotate)
+    tables = [answers_table(each, named=len(answers) > 1) for each in answers]
+    deliver(answers_document(answers), json, tables, failures=answers[0].failures)

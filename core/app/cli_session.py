@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from edgeferry.progress import Progress
+
+
+ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
+"""The command line that is being worked on."""
 
 
 @contextmanager
@@ -57,10 +62,15 @@ def deliver(
     if shown:
         show(*shown, quiet_stdout=json == "-")
     if json:
-        write_document(document, json)
+        write_document(_with_arguments(document), json)
     for message in warnings:
         warn(message)
     for name, problem in (failures or {}).items():
         warn(f"{name} failed: {problem}")
     if failures:
         raise typer.Exit(1)
+
+
+def _with_arguments(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with the command line that gave it, so that it can be had again."""
+    return {**document, "tool": {**document["tool"], "arguments": list(ARGUMENTS.get())}}

@@ -1,4 +1,4 @@
-"""What the user sees: tables, progress bars, and no chatter of the engines."""
+"""What the user sees: tables, progress bars, the log if asked, and no chatter of the engines."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 200
 """Columns where the output is no terminal, wide enough that no table is cut."""
+LOG_LINE = "{relativeCreated:8.0f} ms  {name}: {message}"
+"""A line of the log; the time is since its beginning."""
 
 
 def show(*renderables: RenderableType, quiet_stdout: bool = False) -> None:
@@ -65,6 +67,38 @@ def progress_bar() -> Iterator[Progress]:
 
     with bars:
         yield report
+
+
+@contextmanager
+def log_shown(verbosity: int) -> Iterator[None]:
+    """Print edgeferry's log to standard error.
+
+    Args:
+        verbosity: 1 for what is done, more for the details.
+    """
+    import logging
+
+    log = logging.getLogger("edgeferry")
+    handler = logging.StreamHandler(_StandardError())
+    handler.setFormatter(logging.Formatter(LOG_LINE, style="{"))
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
+class _StandardError:
+    """Standard error as it is at the time: ``engine_chatter`` and progress bars replace it."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """The demo: a real ResNet50, trained, exported, evaluated and benchmarked in one go."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeferry.app.digits import HELD_OUT, LABELS, write_digits
-from edgeferry.app.results import Result, results_document, write_document
+from edgeferry.app.results import Result, completed, results_document, write_document
 from edgeferry.app.training import Training, is_trained, train
-from edgeferry.errors import OutputError
+from edgeferry.errors import MissingDependencyError, OutputError
 from edgeferry.progress import Progress, silent
 from edgeferry.registry import is_installed, missing_dependency
 
@@ -81,6 +82,7 @@ def run_demo(
         [verdict.sentence for verdict in latency.verdicts],
     )
     _keep(report.document(), folder / "demo.json")
+    _write_page(folder)
     return report
 
 
@@ -111,18 +113,7 @@ def prepare(folder: Path, training: Training, progress: Progress) -> Path:
 def merged(first: Iterable[Result], second: Iterable[Result]) -> list[Result]:
     """Results of two commands, one per artifact: what one did not measure the other fills in."""
     later = {result.artifact: result for result in second}
-    return [_merge(result, later.get(result.artifact)) for result in first]
-
-
-def _merge(one: Result, other: Result | None) -> Result:
-    if other is None:
-        return one
-    missing = {
-        field.name: getattr(other, field.name)
-        for field in fields(Result)
-        if getattr(one, field.name) is None
-    }
-    return replace(one, **missing, extra={**other.extra, **one.extra})
+    return [completed(result, later.get(result.artifact)) for result in first]
 
 
 def _export(model: Path, folder: Path, output: Path, progress: Progress) -> Any:
@@ -144,6 +135,16 @@ def _export(model: Path, folder: Path, output: Path, progress: Progress) -> Any:
 
 def _keep(document: Mapping[str, Any], path: Path) -> None:
     write_document(document, str(path))
+
+
+def _write_page(folder: Path) -> None:
+    """Write ``report.html``, where the packages for it are installed."""
+    from edgeferry.app.report.documents import read_documents
+    from edgeferry.app.report.writing import write_report
+
+    runs = [folder / f"{name}.json" for name in ("benchmark", "evaluate", "export")]
+    with suppress(MissingDependencyError):
+        write_report(read_documents(runs), [folder / "report.html"], None, None)
 
 
 def _doubts(results: Iterable[Result]) -> list[str]:

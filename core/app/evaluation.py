@@ -28,6 +28,7 @@ class EvaluationReport:
         warnings: Things the user should know, e.g. skipped pictures.
         pictures: Number of pictures found.
         skipped: Number of those that cannot be read.
+        folder: Where they lie.
     """
 
     results: list[Result]
@@ -35,11 +36,13 @@ class EvaluationReport:
     warnings: list[str]
     pictures: int
     skipped: int
+    folder: Path
 
     def document(self) -> dict[str, Any]:
         """What ``--json`` writes."""
         notes = {
             "pictures": self.pictures,
+            "pictures_from": str(self.folder.absolute()),
             "skipped": self.skipped,
             "failures": dict(self.failures),
             "warnings": self.warnings,
@@ -94,6 +97,7 @@ def _evaluate_task(
         warnings=judge.warnings(),
         pictures=len(judge.pictures),
         skipped=len(judge.unreadable),
+        folder=picture_folder(options.images),
     )
 
 
@@ -120,4 +124,10 @@ def _judge_all(
         warnings=judge.warnings(),
         pictures=len(judge.pictures),
         skipped=len(judge.unreadable),
+        folder=picture_folder(judge.options.images),
     )
+
+
+def picture_folder(images: Path) -> Path:
+    """Where the pictures lie whose paths a result holds: beside the list, if it is one."""
+    return images if images.is_dir() else images.parent

@@ -99,7 +99,7 @@ class LayerNames:
         self.multiply_accumulates = sum(each for each in products if each is not None) or None
         self._known: dict[str, tuple[str, int | None]] = {}
         for node in network.nodes:
-            self._known |= dict.fromkeys((node.output, node.name), (_label(node), None))
+            self._known |= dict.fromkeys((node.output, node.name), (source_layer(node), None))
         for layer in layers:
             told = (layer.name, layer.multiply_accumulates)
             self._known |= dict.fromkeys(layer.parts, told)
@@ -116,6 +116,11 @@ class LayerNames:
             own = products
         return {"layer": layer, **_products(own, row["ms"])}
 
+    def layer(self, name: str) -> str | None:
+        """The layer that an engine's operation belongs to; None where that is not known."""
+        found = self._find(name)
+        return found[0] if found else None
+
     def _find(self, name: str) -> tuple[str, int | None] | None:
         """A name, or the longest known one that an engine put something behind."""
         return next((self._known[each] for each in _beginnings(name) if each in self._known), None)
@@ -129,7 +134,7 @@ def _beginnings(name: str) -> Iterator[str]:
             yield name[:end]
 
 
-def _label(node: Node) -> str:
+def source_layer(node: Node) -> str:
     """The source's layer of an operation without weights; its own name where it has none."""
     from edgeferry.exporters.network import scope_of
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -72,6 +72,24 @@ class Result:
         data = asdict(self)
         extra: dict[str, Any] = data.pop("extra")
         return data | extra
+
+
+def completed(result: Result, other: Result | None) -> Result:
+    """A result with what it lacks from another of the same artifact.
+
+    Args:
+        result: Its figures stay.
+        other: Where it was not measured, this is taken; None where there is none.
+    """
+    if other is None:
+        return result
+    lacking = {
+        each.name: getattr(other, each.name)
+        for each in fields(Result)
+        if each.name != "extra" and getattr(result, each.name) is None
+    }
+    known = {key: value for key, value in result.extra.items() if value is not None}
+    return replace(result, **lacking, extra={**other.extra, **known})
 
 
 def results_document(

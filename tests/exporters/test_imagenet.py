@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import edgeferry
+from edgeferry.app.architecture import architecture
 from edgeferry.app.cli import run
 from edgeferry.app.debugging import debug
 from edgeferry.artifact import find_artifacts
+from edgeferry.exporters.artifact_network import artifact_network
 from edgeferry.images import to_input
 from edgeferry.preprocessing import preprocess
 from edgeferry.trained_model import load_trained_model
@@ -109,3 +111,14 @@ def test_debug_lists_every_convolution_by_its_keras_name(artifacts, fixtures, fo
     assert found.keys() == expected
     assert {each.precision for each in found.values()} == {"int8"}
     assert (found["conv1_conv"].block, found["conv5_block3_3_conv"].block) == (None, 16)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_its_architecture_is_that_of_the_paper(artifacts, format, precision):
+    """He et al. 2015: 50 weighted layers, 16 blocks, of which 4 project their input."""
+    network = artifact_network(artifacts[format, precision].path, format)
+    assert architecture(network).summary() == (
+        "50 weighted layers on the main path (49 convolutions, 1 dense layer), "
+        "4 projection shortcuts, 16 skip connections"
+    )

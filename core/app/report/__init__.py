@@ -1,0 +1,1 @@
+"""``edgeferry report``: what several runs found, as a page, Markdown or CSV."""
