@@ -15,7 +15,9 @@ from edgeferry.contract import InputSpec
 from edgeferry.errors import CalibrationError, ImageError
 from edgeferry.files import atomic_path
 from edgeferry.images import to_input
-from edgeferry.progress import Progress, silent
+from edgeferry.progress import Progress, logger, silent
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,13 @@ def write_calibration(
             raise CalibrationError(
                 f"none of the {len(pictures)} pictures in {source} can be read", writer.skipped[0]
             )
+    chosen, skipped = len(writer.class_names), len(writer.skipped)
+    _log.info(
+        "%d of %d pictures of %s, %d skipped, seed %d", chosen, len(pictures), source, skipped, seed
+    )
     return CalibrationSet(
         destination,
-        len(writer.class_names),
+        chosen,
         tuple(writer.skipped),
         writer.digest.hexdigest(),
         tuple(writer.class_names),

@@ -1,7 +1,7 @@
 """Exported files: what they are and the contract inside them, read without any engine."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -11,14 +11,28 @@ from edgeferry.contract import Contract, Format, Precision
 from edgeferry.errors import ArtifactError, ContractError
 from edgeferry.files import sha256_of
 from edgeferry.flatbuffer import Table, check_range, read_bytes
+from edgeferry.progress import logger
 from edgeferry.protobuf import read_fields, read_message
+from edgeferry.registry import Entry, Registry
 
+_log = logger(__name__)
 METADATA_NAME = "edgeferry_contract"
 """Name of the contract in TFLite metadata and ONNX ``metadata_props``."""
 RT_INFO_PATH = ("edgeferry", "contract")
 """Path of the contract in OpenVINO's ``rt_info``."""
 
-SUFFIXES: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx", ".xml": "openvino"}
+_KINDS = Registry(
+    "format",
+    "edgeferry.exporters",
+    {
+        "tflite": Entry("", suffixes=(".tflite",), reader="edgeferry.artifact:_read_tflite"),
+        "onnx": Entry("", suffixes=(".onnx",), reader="edgeferry.artifact:_read_onnx"),
+        "openvino": Entry(
+            "", suffixes=(".xml", ".bin"), reader="edgeferry.artifact:_read_openvino"
+        ),
+    },
+)
+"""How files are told apart and read; what writes them is in ``edgeferry.exporters.registry``."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +65,27 @@ def open_artifact(path: str | Path) -> Artifact:
         ContractError: If the contract inside is malformed or of a newer schema.
     """
     path = Path(path)
-    kind = SUFFIXES.get(path.suffix.lower())
     if not path.exists():
         raise ArtifactError(f"there is no artifact {path}")
+    kind = format_of(path)
     if kind is None or not path.is_file():
-        raise ArtifactError(f"{path} is no artifact", f"Known suffixes: {', '.join(SUFFIXES)}")
+        raise ArtifactError(f"{path} is no artifact", f"Known suffixes: {_known_suffixes()}")
     try:
-        text = _READERS[kind](path)
+        text = _KINDS.reader(kind)(path)
         size = sum(file.stat().st_size for file in artifact_files(path))
     except ArtifactError as error:
         raise ArtifactError(f"{path} is no {kind} model, or damaged: {error.problem}") from error
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
-    return Artifact(path, kind, None if text is None else Contract.from_json(text), size)
+    contract = None if text is None else Contract.from_json(text)
+    _log.info("%s: %s, %s", path, kind, contract.recipe if contract else "of another maker")
+    return Artifact(path, kind, contract, size)
+
+
+def format_of(path: Path) -> Format | None:
+    """The format that a file's suffix tells; None where it tells none."""
+    suffix = path.suffix.lower()
+    return next((name for name, entry in _KINDS.in_turn() if suffix in entry.suffixes[:1]), None)
 
 
 def read_contract(path: str | Path) -> Contract:
@@ -93,7 +115,9 @@ def require_contract(artifact: Artifact) -> Contract:
 
 def artifact_files(path: Path) -> tuple[Path, ...]:
     """Every file that belongs to an artifact."""
-    return (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)
+    kind = format_of(path)
+    others = _KINDS.entry(kind).suffixes[1:] if kind else ()
+    return (path, *map(path.with_suffix, others))
 
 
 def artifact_digests(path: Path) -> dict[str, str | None]:
@@ -119,20 +143,24 @@ def find_artifacts(paths: Iterable[str | Path]) -> list[Artifact]:
 def _artifacts_at(path: Path) -> list[Artifact]:
     if not path.is_dir():
         return [open_artifact(path)]
-    files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+    files = [file for file in path.iterdir() if format_of(file) is not None]
     whole = [file for file in files if all(part.is_file() for part in artifact_files(file))]
     if not whole:
-        raise ArtifactError(f"{path} holds no artifact ({', '.join(SUFFIXES)})")
+        raise ArtifactError(f"{path} holds no artifact ({_known_suffixes()})")
     return sorted(map(open_artifact, whole), key=_order)
 
 
 def _order(artifact: Artifact) -> tuple[int, int, str]:
-    formats, precisions = get_args(Format), (*get_args(Precision), None)
+    formats, precisions = list(_KINDS.entries()), (*get_args(Precision), None)
     return (
         formats.index(artifact.format),
         precisions.index(artifact.precision),
         artifact.path.name,
     )
+
+
+def _known_suffixes() -> str:
+    return ", ".join(suffix for entry in _KINDS.entries().values() for suffix in entry.suffixes[:1])
 
 
 def _read_tflite(path: Path) -> bytes | None:
@@ -219,10 +247,3 @@ def _read_openvino(path: Path) -> str | None:
     if os.path.getsize(weights) < reader.weights_size:
         raise ArtifactError(f"its weights {weights.name} are cut off")
     return reader.contract
-
-
-_READERS: dict[Format, Callable[[Path], str | bytes | None]] = {
-    "tflite": _read_tflite,
-    "onnx": _read_onnx,
-    "openvino": _read_openvino,
-}

@@ -27,7 +27,10 @@ Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lan
 Preprocessing = Literal["caffe", "torch", "tf", "zero_one", "none"]
 Head = Literal["softmax", "sigmoid", "none"]
 Precision = Literal["fp32", "fp16", "int8"]
-Format = Literal["tflite", "onnx", "openvino"]
+Format = str
+"""One of ``FORMATS``, or one that another package brings."""
+FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
+"""Those that edgeferry brings."""
 
 
 @dataclass(frozen=True)

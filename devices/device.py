@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 from edgeferry.closing import Closing
 from edgeferry.errors import DeviceError
 from edgeferry.files import sha256_of
+from edgeferry.progress import logger
 
+_log = logger(__name__)
 Listener = Callable[[str], None]
 """Called with each line that a command prints, without its end, as soon as it is there."""
 
@@ -127,7 +129,10 @@ class Device(Closing):
             DeviceLostError: If the device was lost meanwhile; it ends the command by itself.
             DeviceError: If the device cannot be reached.
         """
-        return self._run(command, listen)
+        _log.debug("%s runs %s", self.name, shlex.join(command.arguments))
+        ended = self._run(command, listen)
+        _log.debug("%s: exit code %d", self.name, ended.code)
+        return ended
 
     def push(self, source: Path, name: str) -> None:
         """Copy a file to the device; it appears whole or not at all.
@@ -142,6 +147,7 @@ class Device(Closing):
         """
         if not source.is_file():
             raise DeviceError(f"there is no file {source} to send to {self.name}")
+        _log.debug("%s gets %s as %s", self.name, source, name)
         self._push(source, _inside(name))
 
     def pull(self, name: str, destination: Path) -> None:
@@ -154,6 +160,7 @@ class Device(Closing):
         Raises:
             DeviceError: If it is not there, or the device is lost.
         """
+        _log.debug("%s gives %s", self.name, name)
         self._pull(_inside(name), destination)
 
     def place(self, files: Sequence[Path]) -> list[str]:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from importlib.resources.abc import Traversable
-from typing import Any, get_args
+from typing import Any
 
-from edgeferry.contract import Format
+from edgeferry.contract import FORMATS
 from edgeferry.devices.profile import Note, Profile, RuntimeSupport, System
 from edgeferry.devices.toml_tables import TomlTable, read_toml
 from edgeferry.errors import UsageError
@@ -82,7 +82,7 @@ def _profile(name: str, table: TomlTable, systems: Mapping[str, System]) -> Prof
         architecture=_one_of(table, "architecture", _ARCHITECTURES),
         isa=table.take("isa", str),
         features=table.several("features", str),
-        formats=_some_of(table, "formats", get_args(Format)),
+        formats=_some_of(table, "formats", FORMATS),
         target=_one_of(table, "target", _TARGETS),
         systems=tuple(systems[each] for each in _some_of(table, "systems", systems)),
         core=table.maybe("core", str),

@@ -2,8 +2,10 @@
 
 from edgeferry.devices.device import Device, DeviceSettings
 from edgeferry.errors import UsageError
+from edgeferry.progress import logger
 from edgeferry.registry import Entry, Registry
 
+_log = logger(__name__)
 TRANSPORTS = Registry(
     "device transport",
     "edgeferry.devices",
@@ -28,5 +30,6 @@ def open_device(settings: DeviceSettings) -> Device:
     if scheme not in TRANSPORTS.entries():
         known = ", ".join(TRANSPORTS.entries())
         raise UsageError(f"{settings.address!r} is no address of a device; ways: {known}")
+    _log.info("device %s at %s", settings.name, settings.address)
     device: Device = TRANSPORTS.load(scheme)(settings)
     return device

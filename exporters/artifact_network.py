@@ -15,7 +15,7 @@ def artifact_network(path: Path, format: str) -> Network:
         format: Its format.
 
     Raises:
-        ImportError: If the package that reads the format is not installed.
+        ImportError: If the package that reads the format is not installed, or there is none.
     """
     if format == "onnx":
         import onnx
@@ -29,6 +29,8 @@ def artifact_network(path: Path, format: str) -> Network:
         from edgeferry.exporters.openvino_network import openvino_network
 
         return openvino_network(openvino.Core().read_model(path))
+    if format != "tflite":
+        raise ImportError(f"nothing reads the operations of {format} files")
     from edgeferry.exporters.tflite_network import tflite_network
 
     return tflite_network(path.read_bytes())

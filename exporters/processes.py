@@ -18,9 +18,10 @@ from typing import Any
 
 from edgeferry.closing import Closing
 from edgeferry.errors import EngineError, process_ending, rebuilt_error
-from edgeferry.progress import Progress, silent
+from edgeferry.progress import Progress, logger, silent
 from edgeferry.streams import last_line
 
+_log = logger(__name__)
 _ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -51,6 +52,7 @@ class Worker(Closing):
                 env={**os.environ, **_ENVIRONMENT},
             )
         )
+        _log.info("process %d for %s started", self._process.pid, name)
 
     @property
     def alive(self) -> bool:
@@ -68,6 +70,7 @@ class Worker(Closing):
             EdgeferryError: What the worker raised, or that it died.
         """
         process = self._process
+        _log.debug("process %d: %s %s", process.pid, job["kind"], job.get("destination", ""))
         assert process.stdin is not None and process.stdout is not None
         with suppress(BrokenPipeError):  # it died before it listened; how is told at the end
             process.stdin.write(json.dumps(job) + "\n")
@@ -89,5 +92,6 @@ class Worker(Closing):
     def close(self) -> None:
         """End the process, whatever it does."""
         self._process.kill()
+        _log.info("process %d for %s ended", self._process.pid, self._name)
         with suppress(BrokenPipeError):  # what it was told last, it did not hear
             self._opened.close()

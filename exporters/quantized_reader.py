@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeferry.errors import UsageError
 from edgeferry.exporters.network import Network
 from edgeferry.exporters.statistics import ActivationReader
 from edgeferry.threads import physical_cores
@@ -62,6 +63,9 @@ def open_float(path: Path, format: str) -> FloatModel:
     Args:
         path: The file.
         format: Its format.
+
+    Raises:
+        UsageError: If it is a format whose layers nothing reads.
     """
     if format == "onnx":
         import onnx
@@ -81,6 +85,8 @@ def open_float(path: Path, format: str) -> FloatModel:
         return FloatModel(
             openvino_network(read), OpenVinoActivationReader(read, physical_cores()), 1
         )
+    if format != "tflite":
+        raise UsageError(f"nothing reads the layers of {format} files")
     from edgeferry.exporters.tflite_activations import TFLiteActivationReader
     from edgeferry.exporters.tflite_network import tflite_network
 

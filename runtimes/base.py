@@ -15,6 +15,7 @@ from edgeferry.closing import Closing
 from edgeferry.contract import INPUT_NAME, Contract
 from edgeferry.errors import EdgeferryError, EngineError, ImageError, UsageError
 from edgeferry.operations import WEIGHTED_KINDS
+from edgeferry.progress import logger
 from edgeferry.runtimes.layer_times import LayerTime
 from edgeferry.runtimes.tensors import Tensors
 from edgeferry.threads import physical_cores
@@ -22,6 +23,7 @@ from edgeferry.threads import physical_cores
 if TYPE_CHECKING:
     from edgeferry.runtimes.binding import Binding
 
+_log = logger(__name__)
 Execution = Literal["float32", "auto"]
 Settings = tuple[tuple[str, str], ...]
 """Settings of an engine's own, as pairs of name and value."""
@@ -173,6 +175,8 @@ class Runtime(Closing):
             with engine_errors(f"{self.name} cannot open {self.path.name}"):
                 self._open()
             self._is_open = True
+            threads = self.options.thread_count()
+            _log.info("%s opened %s, threads %d: %s", self.name, self.path, threads, self.options)
         return self
 
     def infer(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:

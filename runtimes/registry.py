@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from edgeferry.errors import UsageError
+from edgeferry.progress import logger
 from edgeferry.registry import Entry, Registry, missing_dependency
 
+_log = logger(__name__)
 RUNTIMES = Registry(
     "runtime",
     "edgeferry.runtimes",
@@ -70,6 +72,7 @@ def choose_runtime(model_format: str, name: str | None = None) -> str:
         first = first or entry
         if not entry.missing():
             return each
+        _log.info("%s is passed over: %s not installed", each, ", ".join(entry.missing()))
     if first is None:
         raise UsageError(f"no runtime is made for {model_format!r}")
     what = f"the runtime {name!r}" if name else f"running {model_format}"

@@ -21,14 +21,13 @@ from edgeferry.app.verdict import Verdict, judge
 from edgeferry.artifact import Artifact, find_artifacts
 from edgeferry.devices.device import Device, DeviceSettings
 from edgeferry.devices.known import resolve_device
+from edgeferry.devices.local_device import LocalDevice
 from edgeferry.devices.registry import open_device
 from edgeferry.errors import DeviceError, EdgeferryError, UsageError
 from edgeferry.progress import Progress, silent
 
 _TICK = 0.2
 """Seconds between two looks at the devices."""
-_THIS_MACHINE = ("local", "emulated")
-"""Transports whose devices would disturb each other."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ class _Fleet:
 
     def _run_one(self, member: DeviceBenchmark) -> None:
         """Run a device; those that are this very machine one after another."""
-        here = member.device.transport in _THIS_MACHINE
+        here = isinstance(member.device, LocalDevice)
         with self._here if here else nullcontext():
             member.run()
 

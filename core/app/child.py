@@ -6,7 +6,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from edgeferry.errors import EngineError, process_ending
-from edgeferry.progress import Progress
+from edgeferry.progress import Progress, logger
+
+_log = logger(__name__)
 
 
 def run_in_child(
@@ -30,6 +32,7 @@ def run_in_child(
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(work, arguments, sender), daemon=True)
     process.start()
+    _log.info("process %s for %s started", process.pid, what)
     sender.close()
     try:
         return _listen(receiver, progress)
@@ -40,6 +43,7 @@ def run_in_child(
     finally:
         process.terminate()
         process.join()
+        _log.info("process %s for %s ended", process.pid, what)
 
 
 def _listen(receiver: Connection, progress: Progress) -> Any:

@@ -16,7 +16,7 @@ from edgeferry.app.cli_options import (
     several_of,
 )
 from edgeferry.contract import (
-    Format,
+    FORMATS,
     Interpolation,
     Precision,
     Preprocessing,
@@ -58,7 +58,9 @@ def export(
         str | None,
         typer.Option(metavar="NAME", help=f"Where MODEL does not tell: {'|'.join(HEADS)}."),
     ] = None,
-    formats: Annotated[str, typer.Option(metavar="LIST")] = ",".join(get_args(Format)),
+    formats: Annotated[
+        str, typer.Option(metavar="LIST", help="Formats to write; doctor lists those of plug-ins.")
+    ] = ",".join(FORMATS),
     precisions: Annotated[str, typer.Option(metavar="LIST")] = ",".join(get_args(Precision)),
     targets: Annotated[
         str, typer.Option(metavar="LIST", help="Processors to suit: x86,arm.")
@@ -115,6 +117,7 @@ def export(
     from edgeferry.app.summaries import export_document
     from edgeferry.app.tables import export_table
     from edgeferry.contract import ResizeRule
+    from edgeferry.exporters.registry import EXPORTERS
 
     options = ExportOptions(
         calibration=calibration,
@@ -122,7 +125,7 @@ def export(
         preprocessing=one_of_or_none("preprocessing", preprocessing, get_args(Preprocessing)),
         task=one_of_or_none("task", task, get_args(Task)),
         head=one_of_or_none("head", head, HEADS),
-        formats=several_of("format", formats, get_args(Format)),
+        formats=several_of("format", formats, tuple(EXPORTERS.entries())),
         precisions=several_of("precision", precisions, get_args(Precision)),
         targets=several_of("target", targets, TARGETS),
         calibration_method=calibration_method,

@@ -49,7 +49,9 @@ def check_diagram(path: Path, artifact_format: str) -> None:
         if not is_installed(module):
             raise missing_dependency("--diagram", (module,), "report")
     reader = _READERS.get(artifact_format)
-    if reader and not is_installed(reader):
+    if reader is None:
+        raise UsageError(f"nothing reads the architecture of {artifact_format} files")
+    if not is_installed(reader):
         raise missing_dependency(f"reading {artifact_format} files", (reader,), "export")
 
 

@@ -6,11 +6,15 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from edgeferry.app.results import results_document
+from edgeferry.devices.registry import TRANSPORTS
+from edgeferry.exporters.registry import EXPORTERS
+from edgeferry.registry import Entry, missing_dependency
 from edgeferry.runtimes.registry import RUNTIMES
 from edgeferry.telemetry import disable_telemetry
 from edgeferry.threads import physical_cores
@@ -20,6 +24,7 @@ EXTRAS = (
     "ssh",
     "dask",
     "detection",
+    "report",
     "torch",
     "tflite",
     "onnx",
@@ -87,6 +92,23 @@ class Extra:
 
 
 @dataclass(frozen=True)
+class PlugIn:
+    """An engine, a format or a way to reach devices that another package brings.
+
+    Attributes:
+        kind: What it is.
+        name: Its name in the registry.
+        package: The distribution that brings it.
+        problem: Why it cannot be used; empty if it can.
+    """
+
+    kind: str
+    name: str
+    package: str
+    problem: str
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What ``edgeferry doctor`` found.
 
@@ -95,8 +117,9 @@ class Diagnosis:
         platform: Operating system and processor.
         cores: Physical cores this process may use: the default number of threads.
         edgeferry: Version of edgeferry.
-        engines: Every runtime known.
+        engines: Every runtime known, but for plug-ins that do not work.
         extras: Every extra.
+        plug_ins: What other packages bring, also what of it does not work.
         telemetry: By package that could report, what keeps it from doing so.
     """
 
@@ -106,6 +129,7 @@ class Diagnosis:
     edgeferry: str
     engines: tuple[Engine, ...]
     extras: tuple[Extra, ...]
+    plug_ins: tuple[PlugIn, ...]
     telemetry: dict[str, str]
 
     def document(self) -> dict[str, Any]:
@@ -120,17 +144,25 @@ def diagnose() -> Diagnosis:
         platform=platform.platform(),
         cores=physical_cores(),
         edgeferry=version("edgeferry"),
-        engines=tuple(_engine(name) for name in RUNTIMES.entries()),
+        engines=tuple(_engine(*each) for each in RUNTIMES.entries().items() if not each[1].problem),
         extras=tuple(_extra(name) for name in EXTRAS),
+        plug_ins=tuple(_plug_ins()),
         telemetry=_telemetry(),
     )
 
 
-def _engine(name: str) -> Engine:
-    entry = RUNTIMES.entry(name)
+def _engine(name: str, entry: Entry) -> Engine:
     missing = entry.missing()
-    remedy = _remedy(entry.extra) if missing else ""
-    return Engine(name, entry.formats, missing, () if missing else _devices(name), remedy)
+    if not missing:
+        return Engine(name, entry.formats, (), _devices(name), "")
+    remedy = missing_dependency(name, missing, entry.extra).remedy
+    return Engine(name, entry.formats, missing, (), remedy + _CAVEATS.get(entry.extra, ""))
+
+
+def _plug_ins() -> Iterator[PlugIn]:
+    for registry in (RUNTIMES, EXPORTERS, TRANSPORTS):
+        for name, entry in registry.plug_ins:
+            yield PlugIn(registry.kind, name, entry.package, entry.problem)
 
 
 def _devices(name: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from edgeferry.exporters.base import PreparedSource
 from edgeferry.exporters.processes import Worker
 from edgeferry.labels import match_label
 from edgeferry.pictures import labeled_pictures
-from edgeferry.progress import Progress, silent
+from edgeferry.progress import Progress, logger, silent
 from edgeferry.threads import physical_cores
 from edgeferry.torch_source import is_module, save_module
 from edgeferry.trained_model import TORCH_SUFFIX, check_source
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from edgeferry.calibration.store import CalibrationSet
 
+_log = logger(__name__)
 _MEMORY_OF_A_JOB = 3 * 2**30
 """Bytes that an exporter may take, its converter included."""
 _VALIDATION_SAMPLE = 64
@@ -161,7 +162,11 @@ class _Export:
         }
         job = {"kind": "prepare", "source": self.source, "folder": str(self.work), "options": told}
         worker.ask(job, self.progress)
-        return PreparedSource.load(self.work / "prepared.json")
+        prepared = PreparedSource.load(self.work / "prepared.json")
+        task, shape = prepared.contract.task, prepared.contract.input.shape
+        preprocessing = prepared.contract.source.preprocessing
+        _log.info("%s: %s, input %s, preprocessing %s", self.source, task, shape, preprocessing)
+        return prepared
 
     def _check_validation(self, contract: Contract) -> None:
         """Refuse validation pictures that accuracy could not be measured on in the end."""

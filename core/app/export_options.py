@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeferry.app.accuracy_control import Attempt
-from edgeferry.contract import Format, Precision, Preprocessing, ResizeRule
+from edgeferry.contract import FORMATS, Format, Precision, Preprocessing, ResizeRule
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ExportOptions:
             ``segmentation``, ``detection``, ``embedding`` or ``raw``.
         head: The last activation where the source does not tell: ``logits`` or ``softmax``
             (softmax is put on logits), or ``sigmoid`` (multi-label).
-        formats: Formats to write.
+        formats: Formats to write, by their names in ``edgeferry.exporters.registry``.
         precisions: Precisions to write.
         targets: Processor families the integer types suit: ``x86``, ``arm``.
         calibration_method: Name of the range-finding method; ``auto`` takes the one that
@@ -48,7 +48,7 @@ class ExportOptions:
     preprocessing: Preprocessing | None = None
     task: str | None = None
     head: str | None = None
-    formats: Sequence[Format] = ("tflite", "onnx", "openvino")
+    formats: Sequence[Format] = FORMATS
     precisions: Sequence[Precision] = ("fp32", "fp16", "int8")
     targets: Sequence[str] = ("x86",)
     calibration_method: str = "auto"

@@ -13,7 +13,9 @@ from edgeferry.artifact import Artifact, artifact_digests, require_contract
 from edgeferry.devices.job import Event
 from edgeferry.devices.measurement import Measurement, Run, Slice, Trial
 from edgeferry.errors import DeviceError, EdgeferryError, rebuilt_error
+from edgeferry.progress import logger
 
+_log = logger(__name__)
 Facts = Mapping[str, Any]
 MOST_TURNS = 100_000
 
@@ -66,6 +68,7 @@ class GroupRun:
         """
         try:
             path = None if event.trial is None else artifacts[event.trial].path
+            _log.debug("%s: %s %s", self.device, event.kind, "" if path is None else path.name)
             self._take(path, event.kind, event.content)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise DeviceError(f"{self.device} told nonsense: {event.kind}: {error!r}") from error

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgeferry.artifact import SUFFIXES, Artifact, artifact_digests, open_artifact, require_contract
+from edgeferry.artifact import (
+    Artifact,
+    artifact_digests,
+    format_of,
+    open_artifact,
+    require_contract,
+)
 from edgeferry.contract import Contract
 
 
@@ -51,7 +57,7 @@ def given_reference(path: Path | None, artifacts: Sequence[Subject]) -> Subject 
     """
     if path is None:
         return None
-    artifact = open_artifact(path) if path.suffix.lower() in SUFFIXES else None
+    artifact = None if format_of(path) is None else open_artifact(path)
     # An ONNX file without contract is a trained model.
     if artifact is not None and (artifact.contract is not None or artifact.format != "onnx"):
         subject = artifact_subject(artifact)

@@ -111,9 +111,16 @@ def export_table(report: ExportReport) -> Table:
     return table
 
 
-def answers_table(answers: Answers) -> Table:
-    """What ``predict`` shows."""
+def answers_table(answers: Answers, named: bool = False) -> Table:
+    """What ``predict`` shows.
+
+    Args:
+        answers: Of one artifact.
+        named: Tell its name above.
+    """
     table = empty_table("picture", "label", "class", "score", "where")
+    if named:
+        table.title, table.title_justify = answers.result.artifact, "left"
     for picture, result in answers.predictions.items():
         rows = answer_rows(result) or [{}]
         for number, row in enumerate(rows):
@@ -167,7 +174,13 @@ def diagnosis_tables(diagnosis: Diagnosis) -> list[RenderableType]:
     for extra in diagnosis.extras:
         packages = [f"{name} {found or 'MISSING'}" for name, found in extra.packages.items()]
         extras.add_row(extra.name, ", ".join(packages), extra.remedy)
-    return [facts_table(facts), engines, extras]
+    shown: list[RenderableType] = [facts_table(facts), engines, extras]
+    if diagnosis.plug_ins:
+        plug_ins = empty_table("plug-in", "what it is", "brought by", "problem")
+        for each in diagnosis.plug_ins:
+            plug_ins.add_row(each.name, each.kind, each.package, each.problem)
+        shown.append(plug_ins)
+    return shown
 
 
 def _inspection_facts(inspection: Inspection) -> Mapping[str, str]:

@@ -12,7 +12,6 @@ from tensor_values import dequantized, float_values
 from edgeferry.app.cli import run
 from edgeferry.app.debugging import debug
 from edgeferry.app.results import results_schema
-from edgeferry.artifact import SUFFIXES
 from edgeferry.errors import UsageError
 from edgeferry.exporters.quantized_reader import open_float
 
@@ -21,7 +20,7 @@ DECIBELS = {"tflite": 0.01, "onnx": 0.01, "openvino": 0.5}
 ERROR = {"tflite": 1e-3, "onnx": 1e-3, "openvino": 0.2}
 COSINE = {"tflite": 1e-6, "onnx": 1e-6, "openvino": 5e-4}
 """How near the figures are; OpenVINO rounds otherwise in a network that is cut off."""
-SUFFIX = {format: suffix for suffix, format in SUFFIXES.items()}
+SUFFIX = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 FORMATS = tuple(SUFFIX)
 KEYS = {"layer", "block", "precision", "sqnr_db", "cosine", "saturated", "added"}
 

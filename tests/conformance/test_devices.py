@@ -1,4 +1,7 @@
-"""What every device must do. A new one passes by subclassing ``DeviceConformance`` here."""
+"""What every device must do. A new one passes by subclassing ``DeviceConformance`` here.
+
+One of another package does so in tests of its own: ``examples/plugin/tests``.
+"""
 
 import hashlib
 import os

@@ -1,0 +1,1 @@
+"""What edgeferry does not bring: an engine, a format and a way to reach devices."""
