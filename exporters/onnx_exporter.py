@@ -13,6 +13,7 @@ from edgeferry.exporters.base import Exporter, versions_of
 from edgeferry.exporters.network import Tail
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import IntegerType, Recipe
+from edgeferry.exporters.standards import model_info
 from edgeferry.exporters.statistics import Calibration, Statistics, collect
 
 if TYPE_CHECKING:
@@ -184,7 +185,10 @@ def _keep_float(model: ModelProto, tensor: str) -> None:
 
 
 def write(model: ModelProto, contract: Contract, destination: Path) -> None:
-    """Write a model with its contract, the same bytes every time."""
+    """Write a model with its contract and the ``model_info`` that OpenVINO's Model API reads.
+
+    The same bytes every time.
+    """
     import onnx
     from onnxruntime.transformers.onnx_model import OnnxModel
 
@@ -192,6 +196,8 @@ def write(model: ModelProto, contract: Contract, destination: Path) -> None:
     named.CopyFrom(model)
     del named.metadata_props[:]
     named.metadata_props.add(key=METADATA_NAME, value=contract.to_json())
+    for key, value in model_info(contract).items():
+        named.metadata_props.add(key=f"model_info {key}", value=value)
     named.graph.name = contract.source.name
     named.producer_name = "edgeferry"
     named.producer_version = contract.versions["edgeferry"]

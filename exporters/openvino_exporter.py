@@ -14,6 +14,7 @@ from edgeferry.contract import INPUT_NAME, Contract, Format, Precision
 from edgeferry.exporters.base import Exporter, versions_of
 from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
+from edgeferry.exporters.standards import model_info
 from edgeferry.exporters.statistics import Calibration, Statistics, collect
 from edgeferry.telemetry import disable_telemetry
 
@@ -123,10 +124,11 @@ def write(model: Model, contract: Contract, destination: Path, compress: bool) -
     for key in ("conversion_parameters", "nncf"):
         if model.has_rt_info(key):
             del model.rt_info[key]
+    model.get_parameters()[0].layout = openvino.Layout("NHWC")
     model.set_rt_info(contract.to_json(), list(RT_INFO_PATH))
     for key, value in model_info(contract).items():
         model.set_rt_info(value, ["model_info", key])
-    model.friendly_name = contract.source.name
+    model.set_friendly_name(contract.source.name)
     openvino.save_model(model, destination, compress_to_fp16=compress)
 
 
@@ -136,15 +138,3 @@ def _number_constants(model: Model) -> None:
         kind = op.get_type_name()
         if kind in ("Constant", "Convert") and op.get_friendly_name().startswith(f"{kind}_"):
             op.set_friendly_name(f"{kind}_{number}")
-
-
-def model_info(contract: Contract) -> dict[str, str]:
-    """The standard description of a classifier for OpenVINO's Model API."""
-    resize = {"shorter": "crop", "squash": "standard", "pad": "fit_to_window_letterbox"}
-    labels = contract.labels or ()
-    return {
-        "model_type": "Classification",
-        "labels": " ".join("_".join(label.split()) for label in labels),
-        "resize_type": resize[contract.input.resize.method],
-        "multilabel": str(contract.head == "sigmoid"),
-    }

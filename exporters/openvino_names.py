@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,14 @@ from edgeferry.operations import WEIGHTED_KINDS, kind_of
 if TYPE_CHECKING:
     from openvino import Model
 
+_NUMBERED = re.compile(r"[A-Za-z]+_\d+")
 _ACTIVATIONS = frozenset({"Relu", "Clamp"})
 
 
 def name_layers(model: Model, graph: Path) -> None:
     """Name weighted operations, and what is fused into them, as in the source; edits the model.
 
-    Operations are found by their kernels.
+    Operations are found by their kernels; others keep the names of their tensors at least.
 
     Args:
         model: Converted from the graph.
@@ -34,6 +37,7 @@ def name_layers(model: Model, graph: Path) -> None:
     for name, path in matched(found, source_kernels(graph_def)):
         ops[name].set_friendly_name(path)
         _name_fused(ops[name], path)
+    _name_numbered(ops.values())
 
 
 def _kernel(op: Any) -> NDArray[Any] | None:
@@ -52,6 +56,16 @@ def _name_fused(op: Any, path: str) -> None:
             return
         readers[0].set_friendly_name(names.pop(kind))
         readers = [value.get_node() for value in readers[0].output(0).get_target_inputs()]
+
+
+def _name_numbered(ops: Collection[Any]) -> None:
+    """Name what is only numbered, as ``Transpose_566``, after the tensor that it gives."""
+    taken = {op.get_friendly_name() for op in ops}
+    for op in ops:
+        given = op.output(0).get_names() if op.get_output_size() == 1 else ()
+        name = min(given, default="").removesuffix(":0")
+        if name and name not in taken and _NUMBERED.fullmatch(op.get_friendly_name()):
+            op.set_friendly_name(name)
 
 
 def _adds_constant(op: Any) -> bool:

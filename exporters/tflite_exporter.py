@@ -36,27 +36,26 @@ class TFLiteExporter(Exporter[bytes]):
     def export(
         self, prepared: bytes, recipe: Recipe, calibration: Calibration | None, destination: Path
     ) -> None:
-        """Write one artifact; the contract goes in before anything is quantized."""
+        """Write one artifact."""
         from edgeferry.exporters.tflite_bias import corrected
         from edgeferry.exporters.tflite_integers import integer_activations
         from edgeferry.exporters.tflite_metadata import with_contract
         from edgeferry.exporters.tflite_network import tflite_network
 
-        contract = self.contract(recipe, calibration)
+        model = prepared
         if recipe.precision == "int8":
             assert calibration is not None
             channels = self.statistics(prepared, calibration).channels
             network = tflite_network(prepared)
             left = network.float_group(recipe.float_layers)
-            model = with_contract(corrected(prepared, channels, left), contract)
+            right = corrected(prepared, channels, left)
             rules = static_int8(network.tail(), left)
-            quantized = quantize(model, rules, self.ranges(prepared, recipe, calibration))
-            model = integer_activations(quantized)
+            ranges = self.ranges(prepared, recipe, calibration)
+            model = integer_activations(quantize(right, rules, ranges))
         elif recipe.precision == "fp16":
-            model = quantize(with_contract(prepared, contract), weights_fp16(), None)
-        else:
-            model = with_contract(prepared, contract)
-        destination.write_bytes(model)
+            model = quantize(prepared, weights_fp16(), None)
+        contract = self.contract(recipe, calibration)
+        destination.write_bytes(with_contract(model, contract))
 
     def tool_versions(self, precision: Precision) -> dict[str, str]:
         """TensorFlow's is known already; the quantizer's is added where it is used."""

@@ -37,8 +37,6 @@ def integer_activations(model: bytes) -> bytes:
     dropped = {id(quantize) for *_, quantize in found}
     graph.operators = [each for each in graph.operators if id(each) not in dropped]
     _drop_unread(tree)
-    for buffer in tree.buffers:
-        _take_inside(buffer, model)
     return pack(tree, len(model))
 
 
@@ -78,13 +76,6 @@ def _drop_unread(tree: schema.ModelT) -> None:
         for op in graph.operators
         if _code(tree, op) != schema.BuiltinOperator.DEQUANTIZE or read[int(op.outputs[0])]
     ]
-
-
-def _take_inside(buffer: Any, model: bytes) -> None:
-    """Bring a buffer that lies behind the flatbuffer into it: only so does it survive packing."""
-    if buffer.offset > 1:
-        buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
-        buffer.offset = buffer.size = 0
 
 
 def _code(tree: schema.ModelT, operation: Any) -> int:
