@@ -135,8 +135,16 @@ class AgentClient(Closing):
         complaints = [line for line in ended.stderr.splitlines() if line.strip()]
         last = printable(complaints[-1].strip()) if complaints else f"exit code {ended.code}"
         missing = last.startswith("ModuleNotFoundError")
-        remedy = f"Install it for {self._device.python} there: pip install numpy pillow, an engine"
+        remedy = setup_hint(self._device)
         return DeviceError(f"{self._device.name}: {what}: {last}", remedy if missing else "")
+
+
+def setup_hint(device: Device) -> str:
+    """How a device gets a Python that can measure."""
+    return (
+        "There: python3 -m venv edge && edge/bin/pip install numpy pillow onnxruntime; here: "
+        f"edgeferry devices add NAME {device.settings.address} --python edge/bin/python --replace"
+    )
 
 
 def _time_limit(job: Job) -> float:

@@ -19,6 +19,7 @@ GRACE = 2
 
 # At last the shell's own complaints go nowhere: with the client gone they would end it too early.
 _SCRIPT = """\
+home=$PWD
 mkdir -p {folder} && cd {folder} || exit {no_folder}
 {beginning}
 exec 3<&0
@@ -42,7 +43,7 @@ def guarded(command: Command, folder: str, ending: str = "exit $code", beginning
     command started is ended with it: its processes are a group, which is killed at last.
 
     Args:
-        command: What to run.
+        command: What to run; a program ``~/NAME`` is looked for where the shell starts.
         folder: Where; relative to where the shell starts, or absolute.
         ending: What the shell does last; ``$code`` is the command's exit code.
         beginning: What it does once it is in the folder.
@@ -57,6 +58,13 @@ def guarded(command: Command, folder: str, ending: str = "exit $code", beginning
         assignments=assignments,
         grace=GRACE,
         limit=max(1, ceil(command.time_limit)),
-        command=shlex.join(command.arguments),
+        command=_shell_words(command),
     )
     return f"exec sh -c {shlex.quote(script + ending)}"
+
+
+def _shell_words(command: Command) -> str:
+    program, *arguments = command.arguments
+    if program.startswith("~/"):
+        return f'"$home"/{shlex.join([program[2:], *arguments])}'
+    return shlex.join(command.arguments)

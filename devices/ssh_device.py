@@ -66,6 +66,13 @@ class SshDevice(Device):
         self._folder = (settings.folder or _FOLDER).removeprefix("~/")
         self._connection = SshConnection(settings.name, SshAddress.parse(settings.address))
 
+    @property
+    def python(self) -> str:
+        """A relative path is one from the user's home, not from the folder."""
+        named = super().python
+        is_relative = "/" in named and not named.startswith(("/", "~/"))
+        return f"~/{named}" if is_relative else named
+
     def digest(self, name: str) -> str | None:
         ended = self._run(Command(["sha256sum", f"./{name}"], _LONGEST_COPY), None)
         if ended.code == 127:

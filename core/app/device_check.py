@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeferry.app.device_data import settings_data
 from edgeferry.app.results import results_document
+from edgeferry.devices.agent_client import setup_hint
 from edgeferry.devices.client import client_for
 from edgeferry.devices.conditions import marks
 from edgeferry.devices.device import Device, DeviceSettings
@@ -81,11 +82,10 @@ def _problems(
 ) -> Iterator[str]:
     if not device.has_python or device.emulated:
         return
-    for package in _NEEDED:
-        if not packages.get(package):
-            yield f"{device.python} there has no {package}: python -m pip install {package}"
-    if not any(engines.values()):
-        yield f"{device.python} there has no engine; one is: python -m pip install onnxruntime"
+    missing = [package for package in _NEEDED if not packages.get(package)]
+    missing += [] if any(engines.values()) else ["engine"]
+    if missing:
+        yield f"{device.python} there has no {', no '.join(missing)}\n{setup_hint(device)}"
 
 
 def _unlike(profile: Profile | None, facts: Mapping[str, Any]) -> Iterator[str]:

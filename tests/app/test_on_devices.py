@@ -284,7 +284,7 @@ def test_a_python_without_numpy_is_told_with_the_way_out(edge, bare, artifacts, 
     text = refused(capfd, arguments(artifacts, "--device", "edge"))
     assert "edge: " in text
     assert "No module named 'numpy'" in text
-    assert f"Install it for {python} there: pip install numpy" in text
+    assert "edge/bin/pip install numpy pillow" in text
 
 
 def test_a_python_without_the_engine_is_told_with_the_way_out(edge, bare, artifacts, capfd):

@@ -59,6 +59,17 @@ def test_its_files_are_in_the_home_folder_unless_one_is_named(openssh, device, t
     assert (openssh.home / "other/file").read_text() == "content"
 
 
+def test_a_python_by_a_relative_path_is_one_in_the_home_folder(openssh, tmp_path):
+    environment = openssh.home / "my venv" / "bin"
+    environment.mkdir(parents=True)
+    (environment / "python").symlink_to(sys.executable)
+    elsewhere = str(tmp_path / "elsewhere")
+    for named in ("my venv/bin/python", "~/my venv/bin/python", str(environment / "python")):
+        settings = DeviceSettings("edge", "ssh://edge", folder=elsewhere, python=named)
+        with SshDevice(settings) as device:
+            assert device.run(Command([device.python, "-c", "print(6 * 7)"])).stdout == "42\n"
+
+
 def test_user_host_and_port_reach_it_too(openssh):
     with at(f"ssh://{USER}@127.0.0.1:{openssh.port}") as device:
         assert device.run(HELLO).stdout == "hello\n"
