@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -126,6 +126,7 @@ class _Reader:
         self._layers = layers
         self._boxes = [Box(INPUT, "Input", "input", (), 0)]
         self._made: dict[str, int] = {}  # by tensor, the box that it comes from
+        self._pooled: set[int] = set()  # what channels are weighed by, beside the feature map
 
     def read(self, nodes: Sequence[Node]) -> list[Box]:
         for node in nodes:
@@ -141,9 +142,8 @@ class _Reader:
         layer = self._layers.get(node.name)
         before = [self._boxes[each] for each in sources]
         stage, given = max(each.stage for each in before), _largest(before)
-        # One position is no resolution: channels are weighed there, beside the feature map.
-        sized = node.kind in _SIZED and node.extent != (1, 1)
-        extent = node.extent if sized else given
+        pooled = self._is_pooled(node, sources)
+        extent = node.extent if node.kind in _SIZED and not pooled else given
         stage += stage == 0 or extent != given
         return Box(
             name=layer.name if layer else source_layer(node),
@@ -155,6 +155,13 @@ class _Reader:
             block=layer.block if layer else None,
             multiply_accumulates=layer.multiply_accumulates if layer else None,
         )
+
+    def _is_pooled(self, node: Node, sources: Collection[int]) -> bool:
+        """Whether it sees but means over all positions: that is no resolution of its own."""
+        pooled = node.kind == "Mean" or self._pooled.issuperset(sources)
+        if pooled:
+            self._pooled.add(len(self._boxes))
+        return pooled
 
 
 def _largest(boxes: Sequence[Box]) -> tuple[int, int] | None:

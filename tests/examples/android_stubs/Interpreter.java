@@ -18,6 +18,9 @@ public final class Interpreter implements AutoCloseable {
 
     public void run(Object input, Object output) {
         given = (ByteBuffer) input;
+        if (!given.isDirect() || given.order() != ByteOrder.nativeOrder()) {
+            throw new IllegalArgumentException("LiteRT would move the input's position");
+        }
         if (given.position() != 0) {
             throw new IllegalArgumentException("the input is not at its beginning");
         }

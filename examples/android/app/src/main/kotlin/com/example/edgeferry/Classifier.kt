@@ -4,6 +4,7 @@ import android.content.Context
 import android.graphics.Bitmap
 import java.io.FileInputStream
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 import org.tensorflow.lite.Interpreter
 
@@ -13,14 +14,16 @@ data class Answer(val index: Int, val label: String, val score: Float)
 /** Runs an edgeferry `.tflite`; many threads may share one, and take turns. */
 class Classifier(model: ByteBuffer, threads: Int = 2) : AutoCloseable {
     val contract = Contract.of(model)
-    private val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(threads))
-    private val input =
-        ByteBuffer.allocateDirect(contract.width * contract.height * contract.channels)
 
     init {
         require(contract.task == "classification") { "this network's task is ${contract.task}" }
         require((contract.batch ?: 1) == 1) { "it takes ${contract.batch} pictures at a time" }
     }
+
+    private val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(threads))
+    private val input = // only buffers in native order are left at their beginning
+        ByteBuffer.allocateDirect(contract.width * contract.height * contract.channels)
+            .order(ByteOrder.nativeOrder())
 
     /** The most probable classes of an upright picture, best first. */
     @Synchronized

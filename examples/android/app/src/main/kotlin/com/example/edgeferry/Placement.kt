@@ -5,9 +5,9 @@ import kotlin.math.min
 import kotlin.math.round
 
 /** Along one axis: the picture from [low] to [high] fills [length] pixels of the input. */
-class Span(val low: Double, val high: Double, val start: Int, val length: Int) {
+class Span(val low: Float, val high: Float, val start: Int, val length: Int) {
     /** How many pixels of the picture become one. */
-    val shrink: Double get() = (high - low) / length
+    val shrink: Double get() = (high - low).toDouble() / length
 }
 
 /** What part of a picture the network sees, and where in its input that lands. */
@@ -25,7 +25,7 @@ class Placement(val x: Span, val y: Span) {
             val input = intArrayOf(contract.width, contract.height)
             val spans = when (contract.method) {
                 "shorter" -> centered(picture, input, contract.cropRatio)
-                "squash" -> input.indices.map { Span(0.0, picture[it].toDouble(), 0, input[it]) }
+                "squash" -> input.indices.map { Span(0f, picture[it].toFloat(), 0, input[it]) }
                 "pad" -> fitted(picture, input)
                 else -> throw IllegalArgumentException("unknown method ${contract.method}")
             }
@@ -41,7 +41,7 @@ class Placement(val x: Span, val y: Span) {
                 val start = (scaled - input[it]) / 2
                 val perPixel = picture[it].toDouble() / scaled
                 val high = min((start + input[it]) * perPixel, picture[it].toDouble())
-                Span(start * perPixel, high, 0, input[it])
+                Span((start * perPixel).toFloat(), high.toFloat(), 0, input[it])
             }
         }
 
@@ -51,7 +51,7 @@ class Placement(val x: Span, val y: Span) {
             val scale = min(ratios[0], ratios[1])
             return input.indices.map {
                 val length = max(1, round(picture[it] * scale).toInt())
-                Span(0.0, picture[it].toDouble(), (input[it] - length) / 2, length)
+                Span(0f, picture[it].toFloat(), (input[it] - length) / 2, length)
             }
         }
     }

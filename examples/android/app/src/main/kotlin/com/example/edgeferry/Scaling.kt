@@ -61,8 +61,10 @@ private fun onWhite(argb: Int): Int {
     return mixed.sum()
 }
 
-private fun gray(rgb: Int): Int =
-    ((rgb shr 16 and 255) * 19595 + (rgb shr 8 and 255) * 38470 + (rgb and 255) * 7471 + 32768) shr 16
+private fun gray(rgb: Int): Int {
+    val (red, green, blue) = listOf(16, 8, 0).map { rgb shr it and 255 }
+    return (red * 19595 + green * 38470 + blue * 7471 + 32768) shr 16
+}
 
 /** How much each of the picture's pixels from [first] on counts for one of the input's. */
 class Weights(val first: Int, val shares: FloatArray) {
