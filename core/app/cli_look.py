@@ -1,7 +1,9 @@
 """``edgeferry inspect``, ``edgeferry doctor`` and ``edgeferry demo``."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +15,9 @@ from edgeferry.app.cli_options import (
     RuntimeName,
     Threads,
 )
+
+if TYPE_CHECKING:
+    from edgeferry.app.inspection import Inspection
 
 
 def inspect(
@@ -44,11 +49,15 @@ def inspect(
     with session(json, debug):
         options = RuntimeOptions(threads, device=engine_device)
         found = run_inspection(artifact, runtime, options, contract)
-        if diagram is not None:
-            from edgeferry.app.diagram import draw_diagram
+        drawn = [_drawn(found, amounts, diagram)] if diagram else []
+    shown = [*inspection_tables(found, layers), *drawn]
+    deliver(found.document(layers), json, shown, found.notes)
 
-            draw_diagram(found, amounts, diagram)
-    deliver(found.document(layers), json, inspection_tables(found, layers), found.notes)
+
+def _drawn(found: Inspection, amounts: Path | None, diagram: Path) -> str:
+    from edgeferry.app.diagram import draw_diagram
+
+    return f"{diagram}: {draw_diagram(found, amounts, diagram).summary()}"
 
 
 def doctor(json: Json = None, debug: Debug = False) -> None:

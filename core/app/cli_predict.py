@@ -64,7 +64,7 @@ def predict(
             answer(each, images, decoding, runtime, engine, contract)
             for each in (artifact, *(compare or ()))
         ]
-        if annotate is not None:
-            write_annotated(answers, annotate)
+        drawn = write_annotated(answers, annotate) if annotate else []
     tables = [answers_table(each, named=len(answers) > 1) for each in answers]
-    deliver(answers_document(answers), json, tables, failures=answers[0].failures)
+    shown = [*tables, *map(str, drawn)]
+    deliver(answers_document(answers), json, shown, failures=answers[0].failures)

@@ -95,7 +95,7 @@ def _verdicts(documents: Sequence[Document]) -> list[str]:
 
 
 def _facts(device: Mapping[str, Any]) -> dict[str, str]:
-    told: Mapping[str, Any] = next((each["before"] for each in device["facts"]), None) or {}
+    told: Mapping[str, Any] = next((each["before"] or {} for each in device["facts"]), {})
     named = {title: str(told[key]) for key, title in _FACTS.items() if told.get(key)}
     packages = told.get("packages") or {}
     installed = [f"{name} {version}" for name, version in packages.items() if version]
