@@ -134,7 +134,10 @@ def _errors(documents: Sequence[Document]) -> list[Plot]:
 def _table(results: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
     """Titles and cells, without the columns that hold nothing."""
     cells = [[cell(result) for _, cell in _COLUMNS] for result in results]
-    used = [index for index in range(len(_COLUMNS)) if any(row[index] != MISSING for row in cells)]
+    shown = [{row[index] for row in cells} for index in range(len(_COLUMNS))]
+    used = [index for index, texts in enumerate(shown) if texts - {MISSING}]
+    if len(shown[0]) == 1:  # everything on one device
+        used = [index for index in used if index]
     titles = [_COLUMNS[index][0] for index in used]
     return titles, [[row[index] for index in used] for row in cells]
 
