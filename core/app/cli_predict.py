@@ -1,7 +1,9 @@
 """``edgeferry predict``."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +15,9 @@ from edgeferry.app.cli_options import (
     RuntimeName,
     Threads,
 )
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def predict(
@@ -66,5 +71,5 @@ def predict(
         ]
         drawn = write_annotated(answers, annotate) if annotate else []
     tables = [answers_table(each, named=len(answers) > 1) for each in answers]
-    shown = [*tables, *map(str, drawn)]
+    shown: list[RenderableType] = [*tables, *map(str, drawn)]
     deliver(answers_document(answers), json, shown, failures=answers[0].failures)
