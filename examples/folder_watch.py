@@ -35,6 +35,8 @@ from edgeferry.files import atomic_write_text
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 SEARCH = 60.0
 """Seconds between searches of the folder."""
+PATIENCE = 5.0
+"""Seconds that the observer has to end."""
 SETTLED = 2.0
 """Seconds without a change after which a file that no event told of is taken for whole."""
 
@@ -87,7 +89,7 @@ class FolderWatch(FileSystemEventHandler):
             unsettled = self._search()
             self._wait(SETTLED if unsettled else SEARCH)
         observer.stop()
-        observer.join()
+        observer.join(PATIENCE)  # of a network drive it may never hear again
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by the observer, in its thread."""

@@ -224,9 +224,8 @@ def test_the_commands_show_boxes_and_masks(tmp_path, drawings, coco, capsys):
     answers = document["results"][0]["predictions"][0]["answers"]
     assert [each["label"] for each in answers] == ["red", "blue"]
     assert answers[0]["box"] == pytest.approx([2, 2, 6, 6])
-    drawn = np.asarray(Image.open(tmp_path / "drawn" / "one.png"))
-    plain = np.asarray(Image.open(folder / "one.png"))
-    assert (drawn != plain).any(axis=-1).sum() > 20
+    drawn = np.asarray(Image.open(tmp_path / "drawn" / "one.png").convert("HSV"))
+    assert (drawn[..., 1] > 100).mean() > 0.05  # colors on what was gray
 
     pictures, _ = drawings
     path = str(segmenter(tmp_path / "n.fp32.onnx"))
@@ -238,7 +237,7 @@ def test_the_commands_show_boxes_and_masks(tmp_path, drawings, coco, capsys):
     answers = document["results"][0]["predictions"][0]["answers"]
     assert sum(each["share"] for each in answers) == pytest.approx(1)
     with Image.open(tmp_path / "drawn" / picture.with_suffix(".png").name) as drawn:
-        assert drawn.size == (16, 16)
+        assert drawn.width == drawn.height > 16
 
 
 def test_embeddings_are_arrays_and_are_not_drawn(tmp_path, drawings, capfd):

@@ -10,6 +10,7 @@ from edgeferry.app.export import ExportOptions, export
 from edgeferry.artifact import find_artifacts
 from edgeferry.errors import EngineError, SourceError, UsageError
 from edgeferry.exporters.processes import Worker
+from edgeferry.exporters.registry import EXPORTERS
 
 pytest.importorskip("tensorflow")
 
@@ -74,6 +75,9 @@ def third_party(tmp_path, monkeypatch):
     (site / "third_party-1.0.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("PYTHONPATH", str(site))
+    vars(EXPORTERS).pop("plug_ins", None)  # asked for once in a process
+    yield
+    vars(EXPORTERS).pop("plug_ins", None)
 
 
 @pytest.fixture

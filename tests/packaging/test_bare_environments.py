@@ -81,7 +81,7 @@ def test_every_module_imports_without_engines(bare_python: str) -> None:
 import importlib, json, pkgutil, edgeferry
 users = ("activations", "bias", "integers", "metadata", "network")
 schema = [f"edgeferry.exporters.tflite_{name}" for name in users]
-needy = ("edgeferry.app.cli", *schema)
+needy = ("edgeferry.app.cli", "edgeferry.app.completion", *schema)
 names = [m.name for m in pkgutil.walk_packages(edgeferry.__path__, "edgeferry.")]
 light = [n for n in names if not n.startswith(needy)]
 for name in light:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ Told = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the import path that the example is installed in; no network is asked."""
-    pytest.importorskip("setuptools")
+    if find_spec("setuptools") is None:  # imported, it would replace distutils
+        pytest.skip("setuptools is missing")
     folder = tmp_path_factory.mktemp("plugin")
     copy = shutil.copytree(
         SOURCE, folder / "source", ignore=shutil.ignore_patterns("build", "*.egg-info")

@@ -53,7 +53,9 @@ def test_what_is_no_module_ships_too(names: set[str], name: str) -> None:
 
 def test_it_is_pure_python_and_small(wheel: Path, names: set[str]) -> None:
     assert wheel.name.endswith("-py3-none-any.whl")
-    assert {Path(name).suffix for name in names} <= {".py", ".json", ".toml", ".typed", ".txt", ""}
+    templates = {".j2", ".css", ".js"}
+    known = {".py", ".json", ".toml", ".typed", ".txt", ""}
+    assert {Path(name).suffix for name in names} <= known | templates
     assert wheel.stat().st_size < 1_000_000
 
 
