@@ -62,9 +62,14 @@ class Soak:
         return max(warm) - warm[0]
 
 
+SERVICE = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "262144"}
+"""What docs/howto/embed.md advises for programs that run for long on many threads."""
+
+
 def main() -> None:
     """Run it, judge it."""
     options = read_options()
+    os.environ.update(SERVICE)
     files = [str(file) for file in pictures(Path(options.pictures))]
     with edgeferry.load(options.artifact, threads=1) as predictor:
         rows = [answer_rows(predictor.predict(file, TOP_K)) for file in files]
