@@ -1,25 +1,37 @@
 """Exported files: what they are and the contract inside them, read without any engine."""
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
 
 from edgeferry.contract import Contract, Format, Precision
 from edgeferry.errors import ArtifactError, ContractError
 from edgeferry.files import sha256_of
 from edgeferry.flatbuffer import Table, check_range, read_bytes
 from edgeferry.progress import logger
-from edgeferry.protobuf import read_fields, read_message
+from edgeferry.protobuf import Span, read_fields
 from edgeferry.registry import Entry, Registry
+from edgeferry.sealing import holds
 
 _log = logger(__name__)
 METADATA_NAME = "edgeferry_contract"
 """Name of the contract in TFLite metadata and ONNX ``metadata_props``."""
 RT_INFO_PATH = ("edgeferry", "contract")
 """Path of the contract in OpenVINO's ``rt_info``."""
+_LONGEST = 1 << 24
+"""Bytes of a contract, or characters: as JSON many times as much memory."""
+_BETWEEN = rb"(?:\W|quot){1,40}"
+_TRACE = re.compile(
+    _BETWEEN.join((rb"integrity", rb"sha256", rb"[0-9a-f]{64}", rb"weights_sha256"))
+)
+"""Stands in every contract that has a digest, however a format writes JSON."""
+_LONGEST_TRACE = 600
+"""Bytes of one at most."""
 
 _KINDS = Registry(
     "format",
@@ -65,19 +77,25 @@ def open_artifact(path: str | Path) -> Artifact:
         ContractError: If the contract inside is malformed or of a newer schema.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises where a name is too long
         raise ArtifactError(f"there is no artifact {path}")
     kind = format_of(path)
     if kind is None or not path.is_file():
         raise ArtifactError(f"{path} is no artifact", f"Known suffixes: {_known_suffixes()}")
     try:
         text = _KINDS.reader(kind)(path)
+        if text is None and holds(path, _TRACE, _LONGEST_TRACE):
+            raise ArtifactError("it holds a contract in no place where one can be read")
+        _check_length(0 if text is None else len(text))
         size = sum(file.stat().st_size for file in artifact_files(path))
     except ArtifactError as error:
         raise ArtifactError(f"{path} is no {kind} model, or damaged: {error.problem}") from error
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
-    contract = None if text is None else Contract.from_json(text)
+    try:
+        contract = None if text is None else Contract.from_json(text)
+    except ContractError as error:
+        raise ContractError(f"{path}: {error.problem}", error.remedy) from error
     _log.info("%s: %s, %s", path, kind, contract.recipe if contract else "of another maker")
     return Artifact(path, kind, contract, size)
 
@@ -141,9 +159,12 @@ def find_artifacts(paths: Iterable[str | Path]) -> list[Artifact]:
 
 
 def _artifacts_at(path: Path) -> list[Artifact]:
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [open_artifact(path)]
-    files = [file for file in path.iterdir() if format_of(file) is not None]
+    try:
+        files = [file for file in path.iterdir() if format_of(file) is not None]
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from error
     whole = [file for file in files if all(part.is_file() for part in artifact_files(file))]
     if not whole:
         raise ArtifactError(f"{path} holds no artifact ({_known_suffixes()})")
@@ -163,6 +184,11 @@ def _known_suffixes() -> str:
     return ", ".join(suffix for entry in _KINDS.entries().values() for suffix in entry.suffixes[:1])
 
 
+def _check_length(of_contract: int) -> None:
+    if of_contract > _LONGEST:
+        raise ArtifactError(f"its contract has {of_contract} bytes")
+
+
 def _read_tflite(path: Path) -> bytes | None:
     if path.stat().st_size < 8:
         raise ArtifactError("it is empty")
@@ -175,10 +201,11 @@ def _read_tflite(path: Path) -> bytes | None:
         for span in spans:
             check_range(data, *span)
         for entry in model.tables(6):
-            if entry.content(0) == METADATA_NAME.encode():
+            if entry.holds(0, METADATA_NAME.encode()):
                 index = entry.scalar(1, "u32")
                 if index >= len(spans):
                     raise ArtifactError(f"its metadata lies in buffer {index} of {len(spans)}")
+                _check_length(spans[index][1])
                 return read_bytes(data, *spans[index])
     return None
 
@@ -190,18 +217,30 @@ def _tflite_buffer(buffer: Table) -> tuple[int, int]:
 
 
 def _read_onnx(path: Path) -> bytes | None:
-    ir_version, graph, metadata_props = 1, 7, 14
-    seen, contract = set(), None
+    ir_version, graph, opset_import, metadata_props = 1, 7, 8, 14
+    seen, contract, counted = set(), None, count(1)
     with path.open("rb") as file:
-        for number, value in read_fields(file, path.stat().st_size, (metadata_props,)):
+        for number, value in read_fields(file, Span(0, path.stat().st_size), counted):
             seen.add(number)
-            if number == metadata_props and isinstance(value, bytes):
-                entry = read_message(value)
-                if entry.get(1) == METADATA_NAME.encode():
+            if number == metadata_props and isinstance(value, Span):
+                entry = dict(read_fields(file, value, counted))
+                if _is_own(file, entry.get(1)):
                     contract = entry.get(2)
-    if not {ir_version, graph} <= seen:
-        raise ArtifactError("it is empty or holds no graph")
-    return contract if isinstance(contract, bytes) else None
+        if not {ir_version, graph, opset_import} <= seen:
+            raise ArtifactError("it is empty, cut off, or holds no graph")
+        if not isinstance(contract, Span):
+            return None
+        _check_length(contract.length)
+        return contract.read(file)
+
+
+def _is_own(file: BinaryIO, key: int | Span | None) -> bool:
+    own = METADATA_NAME.encode()
+    return isinstance(key, Span) and key.length == len(own) and key.read(file) == own
+
+
+_DEEPEST = 200
+"""Elements of an OpenVINO ``.xml`` in each other; three for each network within a network."""
 
 
 class _IrReader:
@@ -214,6 +253,8 @@ class _IrReader:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.stack.append(tag)
+        if len(self.stack) > _DEEPEST:
+            raise ArtifactError(f"its elements lie more than {_DEEPEST} deep")
         if self.stack[0] != "net":
             raise ArtifactError("its outermost element is not <net>")
         if tag == "data" and "offset" in attributes and "size" in attributes:
@@ -239,7 +280,7 @@ def _read_openvino(path: Path) -> str | None:
             while chunk := file.read(1 << 16):
                 parser.feed(chunk)
         parser.close()
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # an encoding, a number
         raise ArtifactError(str(error)) from error
     weights = path.with_suffix(".bin")
     if not weights.is_file():

@@ -11,16 +11,21 @@ orientation, resizing and cropping are the host's part and follow ``ResizeRule``
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self, get_args
+from math import prod
+from typing import Any, Literal, Self, TypeVar, get_args
 
+from edgeferry.checked import line, read_json, record, several, whole_number
 from edgeferry.errors import ContractError
+from edgeferry.sealing import UNSEALED, is_digest
 
-SCHEMA_VERSION = 3
-"""2 added ``quantization``, 3 added ``outputs`` and other tasks; older ones are read as without."""
+SCHEMA_VERSION = 4
+"""2 added ``quantization``, 3 ``outputs`` and other tasks, 4 ``integrity``; older ones are read as
+without."""
 INPUT_NAME = "image"
 PROBABILITIES, EMBEDDING, BOXES, SCORES = "probabilities", "embedding", "boxes", "scores"
 """Names of the outputs, where the task says them."""
 
+Value = TypeVar("Value")
 Task = Literal["classification", "segmentation", "detection", "embedding", "raw"]
 ResizeMethod = Literal["shorter", "squash", "pad"]
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -31,6 +36,8 @@ Format = str
 """One of ``FORMATS``, or one that another package brings."""
 FORMATS: tuple[Format, ...] = ("tflite", "onnx", "openvino")
 """Those that edgeferry brings."""
+_MOST_PIXELS = 1 << 26
+"""Of an input, all its pictures together: what claims more wants the memory, not pictures."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         sizes = (self.height, self.width, 1 if self.batch is None else self.batch)
-        if self.channels not in (1, 3) or any(type(n) is not int or n < 1 for n in sizes):
+        whole = all(type(n) is int and n > 0 for n in (*sizes, self.channels))
+        if not whole or self.channels not in (1, 3) or prod(sizes) > _MOST_PIXELS:
             raise ContractError(f"input of {self.shape} is not a picture's shape")
 
     @property
@@ -166,6 +174,24 @@ class QuantizationInfo:
 
 
 @dataclass(frozen=True)
+class IntegrityInfo:
+    """Digests of the artifact's own files, by which a changed byte is found.
+
+    Attributes:
+        sha256: Of the file that holds it, with these 64 characters taken as zeros, hexadecimal.
+        weights_sha256: Of the weights, where they are in a file apart.
+    """
+
+    sha256: str
+    weights_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        told = [self.sha256, *([] if self.weights_sha256 is None else [self.weights_sha256])]
+        if not all(map(is_digest, told)):
+            raise ContractError("the contract's digest of its own file is damaged")
+
+
+@dataclass(frozen=True)
 class Contract:
     """What every artifact carries inside itself.
 
@@ -183,6 +209,7 @@ class Contract:
         quantization: What else int8 took; None for float artifacts.
         versions: Versions of the tools that made it.
         outputs: The output tensors; for classification they follow from ``classes``.
+        integrity: Digests of the artifact's own files; None for what carries none.
     """
 
     task: Task
@@ -197,6 +224,7 @@ class Contract:
     quantization: QuantizationInfo | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[OutputSpec, ...] = ()
+    integrity: IntegrityInfo | None = None
 
     def __post_init__(self) -> None:
         _require_choice("task", self.task, get_args(Task))
@@ -206,8 +234,8 @@ class Contract:
             raise ContractError(f"{len(self.labels)} labels for {self.classes} classes")
         if self.task == "classification":
             object.__setattr__(self, "outputs", (OutputSpec(PROBABILITIES, (self.classes,)),))
-        elif not self.outputs:
-            raise ContractError(f"the contract names no outputs of its {self.task}")
+        elif not _outputs_suit(self.task, self.outputs, self.classes):
+            raise ContractError(f"the contract's outputs do not suit its task, {self.task}")
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -232,6 +260,7 @@ class Contract:
             recipe=recipe,
             calibration=calibration,
             quantization=quantization,
+            integrity=None,
         )
 
     def with_versions(self, **versions: str) -> Self:
@@ -269,19 +298,20 @@ class Contract:
             return cls(
                 task=data["task"],
                 input=_input_from_dict(data["input"]),
-                classes=int(data["classes"]),
-                labels=None if data["labels"] is None else tuple(map(str, data["labels"])),
+                classes=whole_number(data["classes"]),
+                labels=None if data["labels"] is None else several(data["labels"], line),
                 head=data["head"],
                 precision=data["precision"],
-                recipe=str(data["recipe"]),
-                source=SourceInfo(**data["source"]),
-                calibration=data["calibration"] and CalibrationInfo(**data["calibration"]),
+                recipe=line(data["recipe"]),
+                source=record(SourceInfo, data["source"]),
+                calibration=_maybe(CalibrationInfo, data["calibration"]),
                 quantization=_quantization_from_dict(data.get("quantization")),
-                versions=dict(data["versions"]),
-                outputs=tuple(map(_output_from_dict, data.get("outputs", ()))),
+                versions={line(name): line(told) for name, told in data["versions"].items()},
+                outputs=several(data.get("outputs", ()), _output_from_dict),
+                integrity=_integrity_from_dict(data, required=schema >= 4),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ContractError(f"the contract is malformed: {error!r}") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ContractError(f"the contract is malformed: {error!r:.200}") from error
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -291,7 +321,7 @@ class Contract:
             ContractError: If it is no JSON, malformed, or of a newer schema.
         """
         try:
-            data = json.loads(text)
+            data = read_json(text)
         except ValueError as error:
             raise ContractError(f"the contract is not valid JSON: {error}") from error
         if not isinstance(data, dict):
@@ -304,17 +334,42 @@ def _input_from_dict(data: Mapping[str, Any]) -> InputSpec:
 
 
 def _output_from_dict(data: Mapping[str, Any]) -> OutputSpec:
-    return OutputSpec(str(data["name"]), tuple(map(int, data["shape"])))
+    return OutputSpec(line(data["name"]), several(data["shape"], whole_number))
+
+
+def _maybe(kind: type[Value], data: Any) -> Value | None:
+    return None if data is None else record(kind, data)
 
 
 def _quantization_from_dict(data: Mapping[str, Any] | None) -> QuantizationInfo | None:
     if data is None:
         return None
     return QuantizationInfo(
-        repairs=tuple(map(str, data["repairs"])),
-        float_layers=tuple(map(str, data["float_layers"])),
-        control=data["control"] and ControlInfo(**data["control"]),
+        repairs=several(data["repairs"], line),
+        float_layers=several(data["float_layers"], line),
+        control=_maybe(ControlInfo, data["control"]),
     )
+
+
+def _integrity_from_dict(data: Mapping[str, Any], required: bool) -> IntegrityInfo | None:
+    """None also where the digest has not been put in."""
+    told = data["integrity"] if required else data.get("integrity")
+    info = None if told is None else IntegrityInfo(**told)
+    return None if info is None or info.sha256 == UNSEALED else info
+
+
+def _outputs_suit(task: Task, outputs: tuple[OutputSpec, ...], classes: int) -> bool:
+    """Whether they have the names and axes that the task gives them."""
+    match task, sorted((output.name, *output.shape) for output in outputs):
+        case "segmentation", [(name, _, _, last)]:
+            return (name, last) == (PROBABILITIES, classes)
+        case "detection", [(first, count, 4), (second, same, last)]:
+            return (first, second, same, last) == (BOXES, SCORES, count, classes)
+        case "embedding", [(name, _)]:
+            return name == EMBEDDING
+        case "raw", named:
+            return len({name for name, *_ in named}) == len(named) > 0
+    return False
 
 
 def _require_choice(what: str, value: object, choices: tuple[str, ...]) -> None:

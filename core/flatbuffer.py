@@ -11,6 +11,8 @@ from typing import Self
 
 from edgeferry.errors import ArtifactError
 
+_MOST_TABLES = 100_000
+"""In one vector: no model comes near, and walking millions would take minutes."""
 _FORMATS = {"u8": "<B", "u16": "<H", "i32": "<i", "u32": "<I", "u64": "<Q"}
 
 
@@ -75,13 +77,16 @@ class Table:
     def tables(self, field: int) -> Iterator["Table"]:
         """The tables of a vector of tables."""
         start, length = self.vector(field)
+        if length > _MOST_TABLES:
+            raise ArtifactError(f"it has a vector of {length} tables")
         check_range(self.data, start, 4 * length)
         for at in range(start, start + 4 * length, 4):
             yield Table(self.data, at + read_scalar(self.data, at, "u32"))
 
-    def content(self, field: int) -> bytes:
-        """A string or a vector of bytes."""
-        return read_bytes(self.data, *self.vector(field))
+    def holds(self, field: int, content: bytes) -> bool:
+        """Whether a string or a vector of bytes is this one; a longer one is not read."""
+        start, length = self.vector(field)
+        return length == len(content) and read_bytes(self.data, start, length) == content
 
     def _field(self, field: int) -> int | None:
         vtable = self.position - read_scalar(self.data, self.position, "i32")

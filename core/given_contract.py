@@ -1,11 +1,11 @@
 """What a user tells of a model file that edgeferry did not make, in place of a contract inside."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+from edgeferry.checked import line, read_json, several, text, whole_number
 from edgeferry.contract import Preprocessing, ResizeRule
 from edgeferry.errors import ContractError
 from edgeferry.labels import read_labels
@@ -71,7 +71,7 @@ class GivenContract:
             LabelError: If the labels cannot be read.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8-sig"))
+            data = read_json(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise ContractError(f"cannot read {path}: {error.strerror or error}") from error
         except ValueError as error:
@@ -80,6 +80,8 @@ class GivenContract:
             raise ContractError(f"{path} holds no JSON object")
         labels = data.get("labels")
         if isinstance(labels, str):
+            if not (path.parent / labels).is_file():
+                raise ContractError(f"there is no file of labels {labels!r:.200} beside {path}")
             data["labels"] = read_labels(path.parent / labels)
         return cls.from_dict(data)
 
@@ -107,13 +109,13 @@ class GivenContract:
                 preprocessing=data["preprocessing"],
                 task=data.get("task"),
                 head=data.get("head"),
-                labels=None if labels is None else tuple(map(str, labels)),
+                labels=None if labels is None else several(labels, line),
                 size=_size(data.get("size")),
                 resize=ResizeRule(**rule),
-                outputs={str(name): str(told) for name, told in data.get("outputs", {}).items()},
+                outputs={name: text(told) for name, told in data.get("outputs", {}).items()},
             )
         except (TypeError, ValueError, AttributeError) as error:
-            raise ContractError(f"the contract given is malformed: {error}") from error
+            raise ContractError(f"the contract given is malformed: {error!s:.200}") from error
 
 
 def _size(told: Any) -> tuple[int, int] | None:
@@ -122,7 +124,7 @@ def _size(told: Any) -> tuple[int, int] | None:
         return None
     sides = told.split("x") if isinstance(told, str) else told
     sides = sides if isinstance(sides, list | tuple) else [sides]
-    height, width = (int(sides[0]), int(sides[-1]))
-    if len(sides) > 2 or min(height, width) < 1:
-        raise ValueError(f"no size: {told!r}")
-    return height, width
+    whole = [whole_number(int(side) if isinstance(side, str) else side, 1) for side in sides]
+    if len(whole) not in (1, 2):
+        raise ValueError(f"no size: {told!r:.40}")
+    return whole[0], whole[-1]

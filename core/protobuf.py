@@ -1,56 +1,74 @@
 """A reader for the protobuf wire format, as much of it as finding a few fields needs.
 
-It walks one level of a message and seeks over what is not asked for, so the size of a file
-does not matter; a damaged file gives an ``ArtifactError`` and nothing else.
+It walks one level of a message and seeks over the bytes in it, so the size of a file does not
+matter; a damaged file gives an ``ArtifactError`` and nothing else.
 """
 
-import io
-from collections.abc import Collection, Iterator
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
 from edgeferry.errors import ArtifactError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
+_MOST_FIELDS = 100_000
+"""Of all that is walked in a file: no model comes near, and walking millions would take minutes."""
+
+
+class Span(NamedTuple):
+    """Bytes in a file, which may be a message.
+
+    Attributes:
+        start: Where they begin.
+        length: How many they are.
+    """
+
+    start: int
+    length: int
+
+    def read(self, stream: BinaryIO) -> bytes:
+        """The bytes themselves."""
+        stream.seek(self.start)
+        return stream.read(self.length)
 
 
 def read_fields(
-    stream: BinaryIO, size: int, wanted: Collection[int]
-) -> Iterator[tuple[int, int | bytes]]:
-    """Walk the fields of the message that fills a seekable stream.
+    stream: BinaryIO, message: Span, counted: Iterator[int]
+) -> Iterator[tuple[int, int | Span]]:
+    """Walk the fields of a message; the stream may be used meanwhile.
 
     Args:
-        stream: Stands at the message's first byte.
-        size: Length of the message in bytes.
-        wanted: Numbers of the fields whose bytes are read; of others the size is given.
+        stream: A seekable file.
+        message: Where in it the message is.
+        counted: Counts the fields from 1; the same for all messages of a file.
 
     Yields:
-        Number and value of each field: its bytes or number where wanted; for fields of bytes
-        that are not wanted, their length.
+        Number and value of each field: a number, or where its bytes are.
 
     Raises:
-        ArtifactError: If the bytes are no such message, or it is cut off.
+        ArtifactError: If the bytes are no such message, it is cut off, or there are too many.
     """
-    end = stream.tell() + size
-    while stream.tell() < end:
-        key = _varint(stream)
-        number, wire = key >> 3, key & 7
-        if wire == _VARINT:
-            yield number, _varint(stream)
-            continue
-        length = _SIZES[wire] if wire in _SIZES else _varint(stream) if wire == _BYTES else -1
-        if number == 0 or not 0 <= length <= end - stream.tell():
-            raise ArtifactError(f"field {number} at byte {stream.tell()} is damaged or cut off")
-        if number in wanted:
-            yield number, stream.read(length)
-        else:
-            stream.seek(length, io.SEEK_CUR)
-            yield number, length
+    at, end = message.start, message.start + message.length
+    while at < end:
+        if next(counted) > _MOST_FIELDS:
+            raise ArtifactError(f"it has more than {_MOST_FIELDS} fields")
+        stream.seek(at)
+        number, value = _field(stream)
+        at = stream.tell() if isinstance(value, int) else sum(value)
+        if number == 0 or at > end:
+            raise ArtifactError(f"field {number} before byte {at} is damaged or cut off")
+        yield number, value
 
 
-def read_message(data: bytes) -> dict[int, int | bytes]:
-    """The fields of a small message by number; of a repeated field the last."""
-    return dict(read_fields(io.BytesIO(data), len(data), range(1, 1 << 29)))
+def _field(stream: BinaryIO) -> tuple[int, int | Span]:
+    key = _varint(stream)
+    number, wire = key >> 3, key & 7
+    if wire == _VARINT:
+        return number, _varint(stream)
+    if wire not in (_BYTES, *_SIZES):
+        raise ArtifactError(f"field {number} at byte {stream.tell()} is damaged")
+    length = _SIZES[wire] if wire in _SIZES else _varint(stream)
+    return number, Span(stream.tell(), length)
 
 
 def _varint(stream: BinaryIO) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeferry.errors import ArtifactError
 from edgeferry.exporters.network import Network
+from edgeferry.integrity import check_file
 
 
 def artifact_network(path: Path, format: str) -> Network:
@@ -15,8 +17,20 @@ def artifact_network(path: Path, format: str) -> Network:
         format: Its format.
 
     Raises:
+        ArtifactError: If it was changed since it was exported, or cannot be read.
         ImportError: If the package that reads the format is not installed, or there is none.
     """
+    check_file(path)
+    try:
+        return _read(path, format)
+    except ImportError:
+        raise
+    except Exception as error:  # readers of damaged files fail in many ways
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ArtifactError(f"the operations of {path} cannot be read: {first_line}") from error
+
+
+def _read(path: Path, format: str) -> Network:
     if format == "onnx":
         import onnx
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from edgeferry.calibration.ranges import AUTO
 from edgeferry.contract import CalibrationInfo, Contract, Format, Precision, QuantizationInfo
 from edgeferry.exporters.recipes import Recipe
 from edgeferry.exporters.statistics import Calibration, Statistics
+from edgeferry.integrity import unsealed
 from edgeferry.progress import Progress, silent
 from edgeferry.threads import physical_cores
 
@@ -112,7 +113,7 @@ class Exporter(ABC, Generic[P]):
         return self.source.best_method if recipe.method == AUTO else recipe.method
 
     def contract(self, recipe: Recipe, calibration: Calibration | None) -> Contract:
-        """The contract for one artifact of this exporter."""
+        """The contract for one artifact of this exporter; its digest is put in afterwards."""
         ranges, quantization = None, None
         if recipe.precision == "int8":
             assert calibration is not None
@@ -125,7 +126,8 @@ class Exporter(ABC, Generic[P]):
         contract = self.source.contract.with_artifact(
             recipe.precision, recipe.name, ranges, quantization
         )
-        return contract.with_versions(**self.tool_versions(recipe.precision))
+        contract = contract.with_versions(**self.tool_versions(recipe.precision))
+        return replace(contract, integrity=unsealed(len(self.suffixes)))
 
     @abstractmethod
     def tool_versions(self, precision: Precision) -> dict[str, str]:

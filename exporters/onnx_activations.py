@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.contract import INPUT_NAME
-from edgeferry.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -23,7 +22,6 @@ class OnnxActivationReader:
     """
 
     def __init__(self, model: ModelProto, threads: int) -> None:
-        disable_telemetry()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

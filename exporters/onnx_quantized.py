@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgeferry.contract import INPUT_NAME
 from edgeferry.exporters.quantized_reader import Limits
-from edgeferry.telemetry import disable_telemetry
 from edgeferry.threads import physical_cores
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ class OnnxQuantizedReader:
     """
 
     def __init__(self, path: Path) -> None:
-        disable_telemetry()
         import onnx
         import onnxruntime
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeferry.exporters.openvino_network import openvino_network, tensor_name
-from edgeferry.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -25,7 +24,6 @@ class OpenVinoActivationReader:
     """
 
     def __init__(self, model: Model, threads: int) -> None:
-        disable_telemetry()
         import openvino
 
         copy = model.clone()

@@ -16,7 +16,6 @@ from edgeferry.exporters.preparation import ENTRY_SCOPE
 from edgeferry.exporters.recipes import Recipe
 from edgeferry.exporters.standards import model_info
 from edgeferry.exporters.statistics import Calibration, Statistics, collect
-from edgeferry.telemetry import disable_telemetry
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -78,7 +77,6 @@ def place_quantizers(model: Model, left: Collection[str], batch: NDArray[np.uint
         left: Names of the operations that stay float.
         batch: uint8 pictures as the model takes them.
     """
-    disable_telemetry()
     import nncf
 
     # Biases are corrected already, by measured means: NNCF's own correction takes the rounding
@@ -103,7 +101,6 @@ def entry_operations(model: Model) -> list[str]:
 
 def convert(graph: Path, contract: Contract) -> Model:
     """Convert a frozen graph, its tensors named as the contract says."""
-    disable_telemetry()
     import openvino
 
     from edgeferry.exporters.openvino_names import name_layers

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from edgeferry.closing import Closing
@@ -33,11 +34,15 @@ _ENVIRONMENT = {
 class Worker(Closing):
     """A fresh process that does one job after another.
 
+    It ends with this process too, whatever it does then.
+
     Args:
         name: What it works on, for the error when it dies.
+        scratch: Folder for its temporary files, so that none stays behind that the owner of the
+            folder does not know of; None is the system's.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, scratch: Path | None = None) -> None:
         self._name = name
         self._opened = ExitStack()
         said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (the stack closes it)
@@ -49,7 +54,7 @@ class Worker(Closing):
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 text=True,
-                env={**os.environ, **_ENVIRONMENT},
+                env={**os.environ, **_ENVIRONMENT, **_temporary(scratch)},
             )
         )
         _log.info("process %d for %s started", self._process.pid, name)
@@ -89,9 +94,54 @@ class Worker(Closing):
             "Let one format run at a time: --jobs 1" if code == -9 else last_line(self._stderr),
         )
 
+    def kill(self) -> None:
+        """End the process, whatever it does, from any thread; one that asks it gets an error."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process, whatever it does."""
-        self._process.kill()
+        self.kill()
         _log.info("process %d for %s ended", self._process.pid, self._name)
         with suppress(BrokenPipeError):  # what it was told last, it did not hear
             self._opened.close()
+
+
+class Workers(Closing):
+    """Workers of several threads, which end together."""
+
+    def __init__(self) -> None:
+        self._started: list[Worker] = []
+        self._are_closed = False
+
+    def start(self, name: str, scratch: Path | None = None) -> Worker:
+        """Start one; arguments as of ``Worker``.
+
+        Raises:
+            EngineError: If they were told to end.
+        """
+        self.check()
+        worker = Worker(name, scratch)
+        self._started.append(worker)
+        if self._are_closed:  # told between the two
+            worker.kill()
+        return worker
+
+    def check(self) -> None:
+        """See whether to go on.
+
+        Raises:
+            EngineError: If they were told to end.
+        """
+        if self._are_closed:
+            raise EngineError("the export was interrupted")
+
+    def close(self) -> None:
+        """End them, whatever they do: threads that wait for them get an error."""
+        self._are_closed = True
+        for each in self._started:
+            each.kill()
+
+
+def _temporary(folder: Path | None) -> dict[str, str]:
+    """What tells a process where temporary files go."""
+    return {} if folder is None else {"TMPDIR": str(folder.absolute())}

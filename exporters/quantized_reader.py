@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeferry.errors import UsageError
 from edgeferry.exporters.network import Network
 from edgeferry.exporters.statistics import ActivationReader
+from edgeferry.integrity import check_file
 from edgeferry.threads import physical_cores
 
 
@@ -65,8 +66,10 @@ def open_float(path: Path, format: str) -> FloatModel:
         format: Its format.
 
     Raises:
+        ArtifactError: If it was changed since it was exported.
         UsageError: If it is a format whose layers nothing reads.
     """
+    check_file(path)
     if format == "onnx":
         import onnx
 
@@ -103,7 +106,11 @@ def open_quantized(path: Path, format: str, network: Network) -> QuantizedReader
         path: The file.
         format: Its format.
         network: The float model, whose names it gives to the tensors.
+
+    Raises:
+        ArtifactError: If it was changed since it was exported.
     """
+    check_file(path)
     if format == "onnx":
         from edgeferry.exporters.onnx_quantized import OnnxQuantizedReader
 

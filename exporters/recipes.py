@@ -1,8 +1,8 @@
 """Recipes: how each precision is reached, as named, frozen data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edgeferry.calibration.ranges import AUTO
 from edgeferry.contract import ControlInfo, Precision
@@ -34,6 +34,14 @@ class Recipe:
     equalize: bool = False
     float_layers: tuple[str, ...] = ()
     control: ControlInfo | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Recipe":
+        """A recipe from what ``dataclasses.asdict`` gave, also by way of JSON."""
+        layers, control = tuple(data["float_layers"]), data["control"]
+        return cls(
+            **{**data, "float_layers": layers, "control": control and ControlInfo(**control)}
+        )
 
 
 FP32 = Recipe("fp32", "fp32", "fp32")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from edgeferry.contract import ControlInfo, ResizeRule
+from edgeferry.contract import ResizeRule
 from edgeferry.errors import described_error
+from edgeferry.integrity import seal_artifact
 from edgeferry.progress import Progress
 from edgeferry.streams import private_stdout
 
 if TYPE_CHECKING:
     from edgeferry.exporters.base import Exporter, PreparedSource
-    from edgeferry.exporters.recipes import Recipe
     from edgeferry.exporters.statistics import Calibration
     from edgeferry.trained_model import TrainedModel
 
@@ -94,11 +97,14 @@ class FormatWork:
 
     def make(self, job: Job, progress: Progress) -> dict[str, Any]:
         """Write one artifact; nothing of it stays if that fails."""
-        recipe, destination = _recipe(job["recipe"]), Path(job["destination"])
+        from edgeferry.exporters.recipes import Recipe
+
+        recipe, destination = Recipe.from_dict(job["recipe"]), Path(job["destination"])
         started = time.perf_counter()
         exporter, prepared = self._opened(recipe.equalize, progress)
         try:
             exporter.export(prepared, recipe, self._calibration, destination)
+            seal_artifact(destination)
         except BaseException:
             for suffix in exporter.suffixes:
                 destination.with_suffix(suffix).unlink(missing_ok=True)
@@ -128,13 +134,6 @@ class FormatWork:
         return exporter, prepared
 
 
-def _recipe(data: Job) -> Recipe:
-    from edgeferry.exporters.recipes import Recipe
-
-    told = {**data, "float_layers": tuple(data["float_layers"])}
-    return Recipe(**{**told, "control": data["control"] and ControlInfo(**data["control"])})
-
-
 def jobs() -> dict[str, Callable[[Job, Progress], dict[str, Any]]]:
     """What a worker can be asked, by kind."""
     source, format = SourceWork(), FormatWork()
@@ -145,6 +144,23 @@ def jobs() -> dict[str, Callable[[Job, Progress], dict[str, Any]]]:
         "make": format.make,
         "movement": format.movement,
     }
+
+
+def _lines() -> Iterator[str]:
+    """Lines of standard input as they come.
+
+    Where it ends, the process that asks is gone: this one ends at once, whatever it is doing.
+    """
+    lines: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        os._exit(0)
+
+    Thread(target=read, daemon=True).start()
+    while True:
+        yield lines.get()
 
 
 def main() -> None:
@@ -158,7 +174,7 @@ def main() -> None:
     def progress(step: str, done: int, total: int) -> None:
         answer("progress", [step, done, total])
 
-    for line in sys.stdin:
+    for line in _lines():
         job = json.loads(line)
         try:
             result = known[job["kind"]](job, progress)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeferry.app.archives import check_archive_name, write_archive
+from edgeferry.app.archive_reader import SUMS
+from edgeferry.app.archives import check_archive, write_archive
+from edgeferry.app.bundle_check import read_sums
 from edgeferry.app.bundle_contents import BundleOptions, BundlePlan
+from edgeferry.app.lock import Tell, output_lock, unheard
+from edgeferry.app.partial import open_partial
 from edgeferry.app.results import Result, results_document
+from edgeferry.app.signatures import check_private_key
 from edgeferry.artifact import (
     Artifact,
     artifact_digests,
+    artifact_files,
     open_artifact,
     require_contract,
 )
@@ -21,6 +26,7 @@ from edgeferry.devices.known import known_devices
 from edgeferry.devices.profile import Profile, System, profile_named
 from edgeferry.errors import OutputError, UsageError
 from edgeferry.files import sha256_of
+from edgeferry.integrity import check_whole
 from edgeferry.progress import Progress, silent
 from edgeferry.runtimes.registry import runtimes_for
 
@@ -35,6 +41,7 @@ class BundleReport:
         about: What it says of itself, as in its ``bundle.json``.
         files: Size in bytes of each file in it, by name.
         warnings: What would suit the device better.
+        signed_by: SHA-256 of the public key that it is signed for; None where it is not signed.
     """
 
     path: Path
@@ -42,6 +49,7 @@ class BundleReport:
     about: Mapping[str, Any]
     files: Mapping[str, int]
     warnings: list[str]
+    signed_by: str | None = None
 
     def document(self) -> dict[str, Any]:
         """What ``--json`` writes."""
@@ -59,6 +67,7 @@ class BundleReport:
                 "file": self.path.name,
                 "size_bytes": self.path.stat().st_size,
                 "sha256": sha256_of(self.path),
+                "signed_by": self.signed_by,
                 "about": dict(self.about),
                 "files": dict(self.files),
             },
@@ -68,35 +77,50 @@ class BundleReport:
 
 
 def bundle(
-    path: Path, options: BundleOptions, output: Path, progress: Progress = silent
+    path: Path,
+    options: BundleOptions,
+    output: Path,
+    progress: Progress = silent,
+    tell: Tell = unheard,
 ) -> BundleReport:
     """Write a bundle: the same bytes for the same artifact, options and versions.
 
     Args:
         path: The artifact.
         options: What goes in.
-        output: The archive, ``.tar.gz`` or ``.zip``.
+        output: The archive, ``.tar.gz`` or ``.zip``; it is locked meanwhile.
         progress: Told of each step.
+        tell: Told what an interrupted run left, and what becomes of it.
 
     Raises:
-        EdgeferryError: If the artifact or the device is not known, nothing runs it there, or
-            wheels cannot be had.
+        EdgeferryError: If the artifact or the device is not known, nothing runs it there, wheels
+            cannot be had, or the key is none.
     """
-    check_archive_name(output)
+    root = path.stem
+    check_archive(output, [f"{root}/model/{file.name}" for file in artifact_files(path)])
     if not output.parent.is_dir():
         raise OutputError(f"cannot write {output}: there is no folder {output.parent}")
     artifact = open_artifact(path)
-    require_contract(artifact)
+    check_whole(path, require_contract(artifact))
     plan = _plan(artifact, options)
-    with tempfile.TemporaryDirectory(prefix="edgeferry-") as folder:
+    signed_by = None if options.sign is None else check_private_key(options.sign)
+    with (
+        output_lock(output, "bundle", tell),
+        open_partial(output, plan.target(), options.resume, tell) as partial,
+    ):
         progress("bundling", 0, 2)
-        content = dict(plan.gather(Path(folder)))
+        content = dict(plan.gather(partial))
+        check_whole(path, require_contract(artifact))  # once more: its digest was taken by now
         progress("bundling", 1, 2)
-        root = artifact.path.stem
-        write_archive(output, {f"{root}/{name}": file for name, file in content.items()})
+        digests = read_sums(content[SUMS].read_bytes())
+        write_archive(
+            output,
+            {f"{root}/{name}": file for name, file in content.items()},
+            {f"{root}/{name}": digest for name, digest in digests.items()},
+        )
         sizes = {name: file.stat().st_size for name, file in sorted(content.items())}
     progress("bundling", 2, 2)
-    return BundleReport(output, artifact, plan.about(), sizes, plan.warnings())
+    return BundleReport(output, artifact, plan.about(), sizes, plan.warnings(), signed_by)
 
 
 def _plan(artifact: Artifact, options: BundleOptions) -> BundlePlan:

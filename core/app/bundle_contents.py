@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.archive_reader import SIGNATURE, SUMS
+from edgeferry.app.partial import Partial
+from edgeferry.app.signatures import sign
 from edgeferry.artifact import Artifact, artifact_digests, artifact_files, require_contract
 from edgeferry.devices.own_wheel import write_own_wheel
 from edgeferry.devices.profile import Profile, System
-from edgeferry.devices.wheels import WheelTarget, fetch_pip, fetch_wheels
+from edgeferry.devices.wheels import PIP, WheelTarget, fetch_pip, fetch_wheels
 from edgeferry.exporters.recipes import INT8_S8S8, INT8_U8S8
 from edgeferry.files import sha256_of
 
 BUNDLE_SCHEMA = 1
+_FETCHED_AT_ONCE = 4
+"""Wheels; each takes a pip of its own, which has to start first."""
 _README = """\
 {name} for {title}
 
@@ -30,6 +37,14 @@ Nothing outside this folder is changed. In a program of your own, with "site" on
 
     import edgeferry
     predictor = edgeferry.load("{artifact}", runtime="{runtime}")
+"""
+_SIGNED = """
+It is signed. With the public key of whoever made it, before anything of it is run, in this folder:
+
+    openssl pkeyutl -verify -pubin -inkey PUB.pem -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
+    sha256sum --check --quiet SHA256SUMS
+
+"run.py --key PUB.pem" checks that each time, and that nothing else is here or in "site".
 """
 _OFFLINE = "Everything is in this folder: no network is needed."
 _ONLINE = "The setup fetches packages from the package index that pip is set to."
@@ -46,6 +61,8 @@ class BundleOptions:
         threads: Threads for one inference; None is what the profile starts with.
         settings: The engine's own settings.
         offline: Whether the wheels of the engine and of all it needs come along.
+        resume: Whether those that an interrupted run had fetched are used again.
+        sign: PEM file of the Ed25519 private key to sign with; None does not sign.
     """
 
     device: str
@@ -54,6 +71,8 @@ class BundleOptions:
     threads: int | None = None
     settings: Mapping[str, str] | None = None
     offline: bool = False
+    resume: bool = False
+    sign: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -91,41 +110,63 @@ class BundlePlan:
         }
 
     def warnings(self) -> list[str]:
-        """What would suit the device better."""
+        """What would suit the device better, and what the signature leaves out."""
         suited = {INT8_U8S8.name: "x86", INT8_S8S8.name: "arm"}
         target = suited.get(require_contract(self.artifact).recipe, self.profile.target)
-        if target == self.profile.target:
-            return []
-        return [
-            f"{self.artifact.path.name} is quantized for {target} processors; for "
-            f"{self.profile.title} export with --targets {self.profile.target}"
-        ]
+        told = []
+        if target != self.profile.target:
+            told = [
+                f"{self.artifact.path.name} is quantized for {target} processors; for "
+                f"{self.profile.title} export with --targets {self.profile.target}"
+            ]
+        if self.options.sign is not None and not self.options.offline:
+            told.append(
+                "what run.py --setup fetches is not signed, so run.py --key refuses it: "
+                "with --offline all is"
+            )
+        return told
 
-    def gather(self, folder: Path) -> Iterator[tuple[str, Path]]:
+    def target(self) -> dict[str, Any]:
+        """What the wheels are for."""
+        return {"python": self.system.python, "platforms": self.system.platforms}
+
+    def gather(self, partial: Partial) -> Iterator[tuple[str, Path]]:
         """Every file of the bundle by its name; the digests of all others come last.
 
         Args:
-            folder: For those that are made.
+            partial: Takes those that are made and fetched.
         """
+        folder = partial.work
         content = {f"model/{file.name}": file for file in artifact_files(self.artifact.path)}
-        wheels = self._wheels(folder / "wheels")
+        wheels = self._wheels(partial)
         content |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
         content |= _written(folder, self._texts(wheels[0].name))
         sums = "".join(f"{sha256_of(file)}  {name}\n" for name, file in sorted(content.items()))
         yield from content.items()
-        yield from _written(folder, {"SHA256SUMS": sums}).items()
+        yield from _written(folder, {SUMS: sums}).items()
+        if self.options.sign is not None:
+            signature = folder / SIGNATURE
+            signature.write_bytes(sign(self.options.sign, sums.encode()))
+            yield SIGNATURE, signature
 
     def _requirements(self) -> Sequence[str]:
         return self.system.requirements(self.runtime)
 
-    def _wheels(self, folder: Path) -> list[Path]:
+    def _wheels(self, partial: Partial) -> list[Path]:
         """Edgeferry's own wheel, and where there will be no network all others."""
-        folder.mkdir()
-        own = write_own_wheel(folder)
+        own = write_own_wheel(partial.work)
         if not self.options.offline:
             return [own]
         target = WheelTarget(str(self.system.python), self.system.platforms)
-        return [own, *fetch_wheels(self._requirements(), target, folder), fetch_pip(folder)]
+
+        def fetched(requirement: str) -> list[Path]:
+            return _fetched(
+                partial, requirement, lambda folder: fetch_wheels([requirement], target, folder)
+            )
+
+        with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
+            wheels = [each for found in pool.map(fetched, self._requirements()) for each in found]
+        return [own, *wheels, *_fetched(partial, PIP, lambda folder: [fetch_pip(folder)])]
 
     def _texts(self, own_wheel: str) -> dict[str, str]:
         contract = require_contract(self.artifact)
@@ -142,7 +183,8 @@ class BundlePlan:
         return texts
 
     def _readme(self) -> str:
-        return _README.format(
+        template = _README if self.options.sign is None else _README + _SIGNED
+        return template.format(
             name=self.artifact.path.name,
             title=self.profile.title,
             system=self.system.title,
@@ -151,6 +193,16 @@ class BundlePlan:
             artifact=f"model/{self.artifact.path.name}",
             runtime=self.runtime,
         )
+
+
+def _fetched(
+    partial: Partial, requirement: str, fetch: Callable[[Path], Sequence[Path]]
+) -> list[Path]:
+    """The wheels of a requirement, those that an interrupted run had fetched or new ones."""
+    if partial.finished(requirement) is None:
+        folder = Path(tempfile.mkdtemp(dir=partial.work))
+        partial.finish(requirement, fetch(folder), {})
+    return [partial.files / name for name in (partial.finished(requirement) or {})["files"]]
 
 
 def _written(folder: Path, texts: Mapping[str, str]) -> dict[str, Path]:

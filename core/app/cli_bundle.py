@@ -25,6 +25,14 @@ def bundle(
         int | None, typer.Option(min=1, help="Threads per inference; what its profile says.")
     ] = None,
     engine_setting: EngineSettings = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Use the wheels again that an interrupted run had fetched."),
+    ] = False,
+    sign: Annotated[
+        Path | None,
+        typer.Option(metavar="KEY.pem", help="Sign it with this Ed25519 private key."),
+    ] = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
@@ -34,9 +42,10 @@ def bundle(
     from edgeferry.app.bundle import bundle as make_bundle
     from edgeferry.app.bundle_contents import BundleOptions
     from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.console import warn
 
     settings = dict(read_settings(engine_setting or []))
-    options = BundleOptions(device, runtime, python, threads, settings, offline)
+    options = BundleOptions(device, runtime, python, threads, settings, offline, resume, sign)
     with session(json, debug) as progress:
-        report = make_bundle(artifact, options, output, progress)
+        report = make_bundle(artifact, options, output, progress, warn)
     deliver(report.document(), json, [bundle_facts(report)], report.warnings)

@@ -48,7 +48,7 @@ def inspect(
 
     with session(json, debug):
         options = RuntimeOptions(threads, device=engine_device)
-        found = run_inspection(artifact, runtime, options, contract)
+        found = run_inspection(artifact, runtime, options, contract, diagram is not None)
         drawn = [_drawn(found, amounts, diagram)] if diagram else []
     shown = [*inspection_tables(found, layers), *drawn]
     deliver(found.document(layers), json, shown, found.notes)

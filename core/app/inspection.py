@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.probe import Use, check_safe
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import Artifact, open_artifact
 from edgeferry.contract import INPUT_NAME, Contract
-from edgeferry.errors import ContractError, EdgeferryError
+from edgeferry.errors import ArtifactError, ContractError, EdgeferryError
 from edgeferry.given_contract import GivenContract
 from edgeferry.runtimes.base import Description, Runtime, RuntimeOptions
 from edgeferry.runtimes.binding import bind
@@ -82,32 +83,37 @@ def inspect(
     runtime: str | None,
     options: RuntimeOptions,
     given: Path | None = None,
+    network: bool = False,
 ) -> Inspection:
     """Read the contract of an artifact, and ask its engine what it executes.
 
     An engine that is not installed or refuses the file is a note, unless it was asked for
-    by name; so is a missing contract.
+    by name; so is a missing contract. A file without digest is tried out in a process of its
+    own first.
 
     Args:
         path: The artifact, or a model file of another maker.
         runtime: Engine to ask; None takes the first one installed.
         options: How the engine shall run.
         given: JSON file with the contract of a file that carries none.
+        network: Whether its operations will be read too.
 
     Raises:
-        ArtifactError: If the file is missing or damaged.
+        ArtifactError: If the file is missing or damaged, was changed since it was exported, or
+            ends the process that opens it.
         ContractError: If the contract given does not suit the file.
         EdgeferryError: If the engine asked for by name cannot be used.
     """
     artifact = open_artifact(path)
     try:
+        check_safe([artifact], Use(runtime, options, given, network))
         chosen = choose_runtime(artifact.format, runtime)
         engine = RUNTIMES.load(chosen)
         if artifact.contract is None:
             return _inspect_foreign(artifact, chosen, engine, options, given)
         with engine(artifact.path, artifact.contract, options) as opened:
             return Inspection(artifact, chosen, opened.describe())
-    except ContractError:
+    except (ArtifactError, ContractError):
         raise
     except EdgeferryError as error:
         if runtime is not None:

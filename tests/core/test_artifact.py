@@ -1,5 +1,8 @@
 """Contracts are read from files made by each format's own library, and damage is told."""
 
+import os
+import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from edgeferry.artifact import METADATA_NAME, find_artifacts, open_artifact, read_contract
 from edgeferry.contract import Contract, InputSpec, SourceInfo
 from edgeferry.errors import ArtifactError, ContractError
+from edgeferry.flatbuffer import Table
 
 WEIGHTS = bytes(range(64))
 
@@ -205,3 +209,110 @@ def test_a_folder_is_sorted_by_format_then_precision(tmp_path):
 def test_a_folder_without_artifacts_is_an_error(tmp_path):
     with pytest.raises(ArtifactError, match="holds no artifact"):
         find_artifacts([tmp_path])
+
+
+def many_buffers(count):
+    """A ``.tflite`` with a vector of so many buffers, which are all the same one."""
+    head = struct.pack("<I4s", 24, b"TFL3")
+    model = struct.pack("<7H2xiI", 14, 8, 0, 0, 0, 0, 4, 16, 4)  # field 4 leads to the vector
+    offsets = struct.pack(f"<{count}I", *range(4 * count + 4, 4, -4))
+    return head + model + struct.pack("<I", count) + offsets + struct.pack("<HHi", 4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("many.tflite", many_buffers(300_000), "vector of 300000 tables"),
+        ("many.onnx", b"\x08\x01" * 300_000, "more than 100000 fields"),
+        ("deep.xml", b"<net>" + b"<a>" * 100_000, "more than 200 deep"),
+        ("entity.xml", b'<!DOCTYPE net SYSTEM "/dev/zero"><net/>', "document type"),
+        ("coded.xml", b'<?xml version="1.0" encoding="hex"?><net/>', "coded.xml"),
+        ("coded.xml", b'<?xml version="1.0" encoding="none"?><net/>', "coded.xml"),
+        ("digits.xml", b'<net><data offset="%s" size="1"/></net>' % (b"9" * 5000), "digits.xml"),
+    ],
+)
+def test_what_would_take_minutes_or_fell_is_refused(tmp_path, name, content, told):
+    path = tmp_path / name
+    path.with_suffix(".bin").touch()
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=told):
+        open_artifact(path)
+
+
+def test_a_contract_that_would_fill_the_memory_is_refused(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = write_onnx(tmp_path / "long.onnx", contract_of())
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {METADATA_NAME: "[" + "[]," * (6 << 20)})
+    onnx.save(model, path)
+    with pytest.raises(ArtifactError, match=r"its contract has \d{8} bytes"):
+        open_artifact(path)
+
+
+def test_a_file_of_another_maker_may_speak_of_digests(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = write_onnx(tmp_path / "foreign.onnx", None)
+    model = onnx.load(path)
+    own = {"weights_sha256": "ab" * 32, "integrity": "sha256", "large": "x" * (17 << 20)}
+    onnx.helper.set_model_props(model, own)
+    onnx.save(model, path)
+    assert open_artifact(path).contract is None
+
+
+def test_a_name_too_long_for_a_file_is_no_artifact():
+    with pytest.raises(ArtifactError, match="there is no artifact"):
+        find_artifacts(["n" * 300 + ".onnx"])
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "iterdir", lambda self: os.listdir(tmp_path / "gone"))
+    with pytest.raises(ArtifactError, match="cannot read"):
+        find_artifacts([tmp_path])
+
+
+def onnx_properties(count: int, fields: int) -> bytes:
+    entry = b"\x18\x01" * fields
+    assert len(entry) < 1 << 14
+    size = bytes([len(entry) & 0x7F | 0x80, len(entry) >> 7])
+    return b"\x08\x07\x3a\x00\x42\x00" + (b"\x72" + size + entry) * count
+
+
+def test_the_fields_of_all_properties_together_are_bounded(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(onnx_properties(10, 8000))
+    assert open_artifact(path).contract is None
+    path.write_bytes(onnx_properties(13, 8000))
+    with pytest.raises(ArtifactError, match="more than 100000 fields"):
+        open_artifact(path)
+
+
+def test_a_contract_that_is_too_long_is_not_read(tmp_path):
+    key = b"\x0a\x12" + METADATA_NAME.encode()
+    value = b"\x12\x80\x80\x80\x20"  # of 64 MiB, a hole in the file
+    path, size = tmp_path / "hole.onnx", 1 << 26
+    entry = b"\x72" + bytes([0x99, 0x80, 0x80, 0x20])
+    assert len(key) + len(value) == 0x19
+    path.write_bytes(b"\x08\x07\x3a\x00\x42\x00" + entry + key + value)
+    os.truncate(path, path.stat().st_size + size)
+    tracemalloc.start()
+    with pytest.raises(ArtifactError, match=f"its contract has {size} bytes"):
+        open_artifact(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+class Unread(bytes):
+    """A file of which no long piece may be copied."""
+
+    def __getitem__(self, place):
+        found = super().__getitem__(place)
+        assert isinstance(found, int) or len(found) < 100
+        return found
+
+
+def test_a_long_name_is_not_read_to_be_compared():
+    vtable = struct.pack("<3H2x", 6, 8, 4)
+    table = struct.pack("<iII", 8, 4, 1 << 20)
+    data = Unread(vtable + table + bytes(1 << 20))
+    assert not Table(data, 8).holds(0, METADATA_NAME.encode())
+    assert Table(Unread(vtable + struct.pack("<iII", 8, 4, 2) + b"ab"), 8).holds(0, b"ab")

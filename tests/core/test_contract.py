@@ -67,3 +67,75 @@ def test_a_newer_schema_is_an_error(contract):
     data = {**json.loads(contract.to_json()), "schema": 99}
     with pytest.raises(ContractError, match="newer than this edgeferry"):
         Contract.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("classes", "2"),
+        ("classes", 2.5),
+        ("classes", 1 << 63),
+        ("labels", "ab"),
+        ("labels", [1, 2]),
+        ("task", []),
+        ("versions", []),
+        ("versions", {"edgeferry": 1}),
+        ("source", []),
+        ("source", {"name": "pets", "sha256": 0, "preprocessing": "tf"}),
+        ("calibration", {"method": "mse", "count": "100", "sha256": "1"}),
+        ("outputs", {"shape": 1}),
+        ("quantization", {"repairs": "abc", "float_layers": [], "control": None}),
+        ("input", {"height": 1 << 20, "width": 1 << 20}),
+        ("input", {"batch": 1 << 62}),
+        ("input", {"height": 32, "width": 48, "channels": True}),
+        ("input", {"height": 32, "width": 48, "channels": []}),
+        ("recipe", ["int8"]),
+    ],
+)
+def test_a_value_of_another_kind_is_an_error(contract, key, value):
+    data = json.loads(contract.to_json())
+    data[key] = {**data[key], **value} if key == "input" else value
+    with pytest.raises(ContractError):
+        Contract.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"schema": NaN}', '{"schema":' + "[" * 100_000, b"\xff", '{"schema": 1e999}']
+)
+def test_what_is_no_json_is_an_error(text):
+    with pytest.raises(ContractError, match="not valid JSON"):
+        Contract.from_json(text)
+
+
+def test_labels_cannot_steer_a_terminal(contract):
+    data = {**json.loads(contract.to_json()), "labels": ["\x1b[2Jcat", "dog\n"]}
+    assert Contract.from_json(json.dumps(data)).labels == ("\ufffd[2Jcat", "dog\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs"),
+    [
+        ("segmentation", {"probabilities": [8, 8, 3]}),
+        ("segmentation", {"probabilities": [2]}),
+        ("segmentation", {"masks": [8, 8, 2]}),
+        ("detection", {"boxes": [5, 4]}),
+        ("detection", {"boxes": [5, 4], "scores": [6, 2]}),
+        ("detection", {"boxes": [5, 4], "probabilities": [5, 2]}),
+        ("detection", {"boxes": [2], "scores": [2]}),
+        ("embedding", {"probabilities": [2]}),
+        ("embedding", {"embedding": [1, 2]}),
+        ("raw", {}),
+    ],
+)
+def test_outputs_that_are_none_of_the_task_are_refused(contract, task, outputs):
+    told = [{"name": name, "shape": shape} for name, shape in outputs.items()]
+    data = {**json.loads(contract.to_json()), "task": task, "outputs": told}
+    with pytest.raises(ContractError, match=f"do not suit its task, {task}"):
+        Contract.from_json(json.dumps(data))
+
+
+def test_a_name_that_two_outputs_have_is_refused(contract):
+    told = [{"name": "a", "shape": [1]}, {"name": "a", "shape": [1]}]
+    data = {**json.loads(contract.to_json()), "task": "raw", "outputs": told}
+    with pytest.raises(ContractError, match="do not suit"):
+        Contract.from_json(json.dumps(data))

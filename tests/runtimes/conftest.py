@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ class Tiny:
 
     path: Path
     contract: Contract
+    weights: ClassVar = WEIGHTS
 
     @staticmethod
     def reference(images):

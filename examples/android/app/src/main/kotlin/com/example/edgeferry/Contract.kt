@@ -34,7 +34,7 @@ class Contract(json: JSONObject) {
 
     companion object {
         private const val NAME = "edgeferry_contract"
-        private const val NEWEST = 3
+        private const val NEWEST = 4
         private const val BUFFERS = 4
         private const val METADATA = 6
 
