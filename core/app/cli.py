@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.main import get_command
@@ -21,7 +21,9 @@ from edgeferry.app.cli_options import Config, Debug, Verbose, Version
 from edgeferry.app.cli_predict import predict
 from edgeferry.app.cli_report import report
 from edgeferry.app.cli_session import ARGUMENTS
-from edgeferry.errors import EdgeferryError
+from edgeferry.app.cli_verify import verify
+from edgeferry.app.entry import INTERRUPTED
+from edgeferry.errors import EdgeferryError, lack_of, reason_of, was_interrupted
 
 if TYPE_CHECKING:
     from edgeferry.app.settings import Settings
@@ -47,6 +49,7 @@ for _command in (
     benchmark,
     compare,
     bundle,
+    verify,
     report,
     inspect,
     doctor,
@@ -82,7 +85,11 @@ def run(arguments: Sequence[str]) -> int:
             _run(list(arguments))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as error:
+        if was_interrupted(error):
+            return INTERRUPTED
         return _report(error, debug="--debug" in arguments)
     return 0
 
@@ -149,18 +156,11 @@ def _complete_names() -> None:
 def _report(error: Exception, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    if isinstance(error, EdgeferryError):
-        print(f"edgeferry: {error}", file=sys.stderr)
+    told = str(error) if isinstance(error, EdgeferryError) else lack_of(error)
+    if told:
+        print(f"edgeferry: {told}", file=sys.stderr)
         return 2
-    first_line = (str(error).strip() or repr(error)).splitlines()[0]
     hint = "" if debug else " (--debug shows the traceback)"
-    message = f"internal error: {type(error).__name__}: {first_line}{hint}"
+    message = f"internal error: {type(error).__name__}: {reason_of(error)}{hint}"
     print(f"edgeferry: {message}", file=sys.stderr)
     return INTERNAL_ERROR
-
-
-def main() -> NoReturn:
-    """Entry point of the console script."""
-    code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.exit(code)

@@ -1,5 +1,6 @@
 """``edgeferry debug``."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -23,15 +24,19 @@ def debug(
     debug: Debug = False,
 ) -> None:
     """Tell which layers of an int8 artifact are wrong, and by how much."""
-    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.cli_session import deliver, json_lock, session
+    from edgeferry.app.console import warn
     from edgeferry.app.debug_tables import layers_table
     from edgeferry.app.debugging import debug as run_debug
     from edgeferry.app.depth_picture import check_picture, draw_depth
+    from edgeferry.app.lock import output_lock
 
     if picture is not None:
         check_picture(picture)
-    with session(json, debug) as progress:
-        report = run_debug(artifact, reference, images, count, seed, progress, scheduler)
-        if picture is not None:
-            draw_depth(report, picture)
-    deliver(report.document(), json, [layers_table(report)], report.warnings)
+    drawing = nullcontext() if picture is None else output_lock(picture, "debug", warn)
+    with json_lock(json, "debug"), drawing:
+        with session(json, debug) as progress:
+            report = run_debug(artifact, reference, images, count, seed, progress, scheduler)
+            if picture is not None:
+                draw_depth(report, picture)
+        deliver(report.document(), json, [layers_table(report)], report.warnings)

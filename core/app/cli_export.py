@@ -104,6 +104,9 @@ def export(
         int | None, typer.Option(min=1, help="Exporters side by side; what the machine bears.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what OUT holds.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted export of the same.")
+    ] = False,
     scheduler: Scheduler = None,
     json: Json = None,
     debug: Debug = False,
@@ -142,6 +145,7 @@ def export(
         seed=seed,
         jobs=jobs,
         force=force,
+        resume=resume,
         signature=signature,
         scheduler=scheduler,
     )

@@ -16,6 +16,7 @@ from edgeferry.app.cli_options import (
     Threads,
     one_of,
 )
+from edgeferry.errors import UsageError
 
 EXECUTIONS: tuple[Literal["float32", "auto"], ...] = ("float32", "auto")
 Execution = Annotated[
@@ -51,24 +52,33 @@ def evaluate(
     ] = None,
     execution: Execution = "float32",
     engine_device: EngineDevice = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of the same --json.")
+    ] = False,
     scheduler: Scheduler = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
     """Measure accuracy, and agreement with a reference."""
     from edgeferry.app.change_tables import change_tables
-    from edgeferry.app.cli_session import deliver, session
+    from edgeferry.app.cli_session import deliver, json_lock, session
+    from edgeferry.app.console import warn
     from edgeferry.app.evaluation import EvaluationOptions
     from edgeferry.app.evaluation import evaluate as run_evaluation
+    from edgeferry.app.evaluation_record import begin_record
     from edgeferry.app.tables import accuracy_table
     from edgeferry.runtimes.base import RuntimeOptions
 
     engine = RuntimeOptions(threads, one_of("execution", execution, EXECUTIONS), engine_device)
     options = EvaluationOptions(images, truth, reference, labels, runtime, engine, jobs, scheduler)
-    with session(json, debug) as progress:
-        report = run_evaluation(artifacts, options, progress)
-    tables = [accuracy_table(report.results), *change_tables(report.results)]
-    deliver(report.document(), json, tables, report.warnings, report.failures)
+    if resume and json in (None, "-"):
+        raise UsageError("--resume goes on with results in a file", "Name it: --json FILE")
+    with json_lock(json, "evaluate") as file:
+        with session(json, debug) as progress:
+            record = begin_record(file, options, resume, warn) if file else None
+            report = run_evaluation(artifacts, options, progress, record)
+        tables = [accuracy_table(report.results), *change_tables(report.results)]
+        deliver(report.document(), json, tables, report.warnings, report.failures)
 
 
 def benchmark(
@@ -120,8 +130,9 @@ def benchmark(
     from edgeferry.app.benchmark import benchmark as run_benchmark
     from edgeferry.app.benchmark_options import BenchmarkOptions, read_duration, read_settings
     from edgeferry.app.benchmark_tables import benchmark_report
-    from edgeferry.app.cli_session import deliver, session
-    from edgeferry.app.journal import Journal, journal_path, read_earlier
+    from edgeferry.app.cli_session import deliver, json_lock, session
+    from edgeferry.app.console import warn
+    from edgeferry.app.journal import is_there_to_resume, open_journal, read_earlier
     from edgeferry.app.verdict import Budget
 
     options = BenchmarkOptions(
@@ -138,10 +149,12 @@ def benchmark(
         benchmark_model=benchmark_model,
         profile=profile,
     )
-    path = journal_path(json)
-    earlier = read_earlier(path, options.asked()) if resume else None
-    journal = Journal(path)
-    with session(json, debug) as progress:
-        report = run_benchmark(artifacts, options, progress, journal, earlier)
-    warnings = [*report.warnings, *filter(None, [journal.problem])]
-    deliver(report.document(), json, benchmark_report(report), warnings, report.failures)
+    with json_lock(json, "benchmark") as file, open_journal(file, resume, warn) as journal:
+        earlier = None
+        if resume and journal is not None and is_there_to_resume(journal.path, warn):
+            earlier = read_earlier(journal.path, options.asked())
+        with session(json, debug) as progress:
+            report = run_benchmark(artifacts, options, progress, journal, earlier)
+        problem = journal.problem if journal else ""
+        warnings = [*report.warnings, *filter(None, [problem])]
+        deliver(report.document(), json, benchmark_report(report), warnings, report.failures)

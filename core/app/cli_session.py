@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,10 +30,35 @@ def session(json: str | None, debug: bool) -> Iterator[Progress]:
     """
     from edgeferry.app.console import engine_chatter, progress_bar
 
-    if json not in (None, "-") and not Path(json).parent.is_dir():
-        raise OutputError(f"cannot write {json}: there is no folder {Path(json).parent}")
+    _check_folder(json)
     with engine_chatter(shown=debug), progress_bar() as progress:
         yield progress
+
+
+@contextmanager
+def json_lock(json: str | None, command: str) -> Iterator[Path | None]:
+    """Keep others from writing to the JSON file, from the work to the delivery of what was found.
+
+    Gives:
+        The file; None where there is none.
+
+    Raises:
+        OutputError: If another process writes it, or its folder is missing.
+    """
+    _check_folder(json)
+    if json in (None, "-") or (os.path.exists(json) and not os.path.isfile(json)):
+        yield None
+        return
+    from edgeferry.app.console import warn
+    from edgeferry.app.lock import output_lock
+
+    with output_lock(Path(json), command, warn):
+        yield Path(json)
+
+
+def _check_folder(json: str | None) -> None:
+    if json not in (None, "-") and not Path(json).parent.is_dir():
+        raise OutputError(f"cannot write {json}: there is no folder {Path(json).parent}")
 
 
 def deliver(

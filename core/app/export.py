@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,24 +11,26 @@ from typing import TYPE_CHECKING
 from edgeferry.app.calibration_notes import about_movement, about_pictures
 from edgeferry.app.crew import Crew, open_crew
 from edgeferry.app.export_checks import check_options
+from edgeferry.app.export_journal import asked_files, asked_options, check_tools
 from edgeferry.app.export_options import ExportedArtifact, ExportOptions, ExportReport
 from edgeferry.app.format_export import FormatOutcome, FormatPlan, export_format
-from edgeferry.app.manifest import write_manifest
-from edgeferry.app.output_folder import staged_folder
-from edgeferry.app.source_quality import SourceQuality, source_quality
+from edgeferry.app.given_source import readable
+from edgeferry.app.lock import Tell, output_lock, unheard
+from edgeferry.app.manifest import MANIFEST, is_export_of, read_export, write_manifest
+from edgeferry.app.output_folder import check_output, finish_publishing, make_room, publish
+from edgeferry.app.partial import Partial, open_partial
+from edgeferry.app.source_quality import SourceQuality, source_quality, true_classes
 from edgeferry.applications import APPLICATIONS
-from edgeferry.artifact import artifact_files, find_artifacts
+from edgeferry.artifact import find_artifacts
 from edgeferry.contract import Contract, Preprocessing
 from edgeferry.devices.machine import available_memory
-from edgeferry.errors import LabelError, UsageError
+from edgeferry.errors import UsageError
 from edgeferry.exporters.base import PreparedSource
 from edgeferry.exporters.processes import Worker
-from edgeferry.labels import match_label
 from edgeferry.pictures import labeled_pictures
 from edgeferry.progress import Progress, logger, silent
 from edgeferry.threads import physical_cores
-from edgeferry.torch_source import is_module, save_module
-from edgeferry.trained_model import TORCH_SUFFIX, check_source
+from edgeferry.trained_model import check_source
 
 if TYPE_CHECKING:
     import keras
@@ -42,8 +43,6 @@ _MEMORY_OF_A_JOB = 3 * 2**30
 """Bytes that an exporter may take, its converter included."""
 _VALIDATION_SAMPLE = 64
 """Validation pictures that calibration is compared with, and layers are ranked on."""
-
-Tell = Callable[[str], None]
 
 __all__ = ["ExportOptions", "ExportReport", "ExportedArtifact", "export"]
 
@@ -61,7 +60,8 @@ def export(
         source: A ``.keras``, ``.h5``, ``.onnx`` or ``.pt2`` file, a SavedModel folder, the name
             of a network of Keras Applications (``APPLICATIONS``), or a model in memory: of Keras,
             or a ``torch.nn.Module``, whose size the options give.
-        output: Folder for the artifacts and ``manifest.json``; appears when all is whole.
+        output: Folder for the artifacts and ``manifest.json``; appears when all is whole. It is
+            locked meanwhile.
         options: What to export, and how.
         progress: Told how far each step is.
         tell: Told each warning as soon as it is known; the report has them all.
@@ -70,79 +70,106 @@ def export(
         What was written and what failed; a failed format does not lose the others.
 
     Raises:
-        EdgeferryError: If nothing could be exported; then nothing is left behind.
+        EdgeferryError: If nothing could be exported; then nothing is left behind. Where a run is
+            interrupted, finished artifacts are kept beside the output, to resume from.
     """
-    output = Path(output)
+    output, tell = Path(output), tell or unheard
     if isinstance(source, str | Path):
         check_source(source)
         known = None if Path(source).exists() else APPLICATIONS[str(source)].preprocessing
         options = replace(options, preprocessing=options.preprocessing or known)
     check_options(options)
-    with (
-        open_crew(options.scheduler) as crew,
-        staged_folder(output, options.force) as staging,
-        tempfile.TemporaryDirectory(prefix="edgeferry-") as folder,
-    ):
-        work, notes = Path(folder), _Notes(tell)
-        run = _Export(_readable(source, work, options.size), options, work, progress, notes, crew)
-        report = run.into(staging, output)
-    return report
+    make_room(output)
+    with output_lock(output, "export", tell), open_crew(options.scheduler) as crew:
+        finish_publishing(output)
+        asked = asked_options(options)
+        whole = options.resume and is_export_of(output, asked)
+        if not whole:
+            check_output(output, options.force)
+        with open_partial(output, asked, options.resume, unheard if whole else tell) as partial:
+            path = readable(source, partial.work, options.size)
+            run = _Export(path, options, partial, progress, _Notes(tell), crew)
+            return run.found(output) if whole else run.to(output)
 
 
 class _Notes:
     """Warnings, told at once and kept for the report."""
 
-    def __init__(self, tell: Tell | None) -> None:
-        self._tell = tell
+    def __init__(self, tell: Tell) -> None:
+        self.tell = tell
         self.all: list[str] = []
 
     def add(self, messages: Iterable[str]) -> None:
         for message in messages:
             self.all.append(message)
-            if self._tell is not None:
-                self._tell(message)
+            self.tell(message)
 
 
 @dataclass(frozen=True)
 class _Export:
     source: str
     options: ExportOptions
-    work: Path
+    partial: Partial
     progress: Progress
     notes: _Notes
     crew: Crew
 
-    def into(self, staging: Path, output: Path) -> ExportReport:
-        """Fill the staging folder; report as of the output folder."""
-        plan, quality = self._prepared(staging)
+    def to(self, output: Path) -> ExportReport:
+        """Make what is not finished yet, and put everything into the output folder."""
+        plan, quality = self._prepared()
         outcome = self._export_formats(plan)
-        _drop_unfinished(staging, outcome.seconds)
         if not outcome.seconds:
             raise next(iter(outcome.failures.values()))
         unheld = {name: each.failure for name, each in outcome.controlled.items() if each.failure}
         report = ExportReport(
-            artifacts=tuple(_exported(staging, output, outcome.seconds)),
+            artifacts=tuple(_exported(self.partial.files, output, outcome.seconds)),
             failures={what: str(error) for what, error in outcome.failures.items()} | unheld,
             warnings=tuple(self.notes.all),
             source_top1=None if quality is None else quality.top1,
             controlled=outcome.controlled,
             movement=outcome.movement,
         )
-        write_manifest(staging, plan.prepared.contract, report)
+        self._write_manifest(plan.prepared.contract, report)
+        publish(self.partial, output)
         return report
 
-    def _prepared(self, staging: Path) -> tuple[FormatPlan, SourceQuality | None]:
+    def found(self, output: Path) -> ExportReport:
+        """Look whether the output folder holds just this export, made of just these files.
+
+        Raises:
+            OutputError: If it does not, and there is no leave to replace what it holds.
+            UsageError: If other versions of the tools made it.
+        """
+        _, quality = self._prepared()
+        report = read_export(output, self.partial.asked)
+        if report is None:
+            check_output(output, self.options.force)
+            return self.to(output)
+        check_tools(each.path for each in report.artifacts)
+        self.notes.tell(f"{output} holds just this export: nothing was left to do")
+        return replace(report, source_top1=None if quality is None else quality.top1)
+
+    def _write_manifest(self, contract: Contract, report: ExportReport) -> None:
+        path = self.partial.work / MANIFEST
+        write_manifest(path, self.partial.files, contract, report, self.partial.asked)
+        self.partial.finish(MANIFEST, [path], {})
+
+    def _prepared(self) -> tuple[FormatPlan, SourceQuality | None]:
         """Prepare the source, decode the pictures, and see whether they suit each other."""
         options = self.options
-        with Worker("source") as worker:
+        with Worker("source", self.partial.work) as worker:
             prepared = self._prepare(worker)
             self._check_validation(prepared.contract)
             calibration = self._decode(options.calibration, options.calibration_count, prepared)
             validation = self._decode(options.validation, _VALIDATION_SAMPLE, prepared)
+            self.partial.ask(asked_files(prepared.contract, options, calibration, validation))
+            check_tools(self.partial.files / head for head, *_ in self.partial.groups())
             self.notes.add(about_pictures(calibration, validation, options))
             quality = self._source_quality(worker, prepared.contract, (calibration, validation))
         threads = max(1, round(physical_cores() / self._jobs()))
-        plan = FormatPlan(prepared, calibration, validation, options, staging, threads, self.crew)
+        plan = FormatPlan(
+            prepared, calibration, validation, options, self.partial, threads, self.crew
+        )
         return plan, quality
 
     def _jobs(self) -> int:
@@ -160,9 +187,14 @@ class _Export:
             "resize": asdict(options.resize),
             "signature": options.signature,
         }
-        job = {"kind": "prepare", "source": self.source, "folder": str(self.work), "options": told}
+        job = {
+            "kind": "prepare",
+            "source": self.source,
+            "folder": str(self.partial.work),
+            "options": told,
+        }
         worker.ask(job, self.progress)
-        prepared = PreparedSource.load(self.work / "prepared.json")
+        prepared = PreparedSource.load(self.partial.work / "prepared.json")
         task, shape = prepared.contract.task, prepared.contract.input.shape
         preprocessing = prepared.contract.source.preprocessing
         _log.info("%s: %s, input %s, preprocessing %s", self.source, task, shape, preprocessing)
@@ -187,7 +219,7 @@ class _Export:
 
         if pictures is None:
             return None
-        destination = self.work / f"{len(list(self.work.glob('*.npy')))}.npy"
+        destination = self.partial.work / f"{len(list(self.partial.work.glob('*.npy')))}.npy"
         spec, seed = prepared.contract.input, self.options.seed
         return write_calibration(pictures, spec, count, seed, destination, self.progress)
 
@@ -195,7 +227,7 @@ class _Export:
         self, worker: Worker, contract: Contract, sets: Sequence[CalibrationSet | None]
     ) -> SourceQuality | None:
         """Ask the source about the first set that is labeled, before anything is quantized."""
-        labeled = ((each, _true_classes(each, contract)) for each in sets if each is not None)
+        labeled = ((each, true_classes(each, contract)) for each in sets if each is not None)
         pictures, classes = next((found for found in labeled if found[1]), (None, None))
         known = contract.task == "classification" and contract.head == "softmax"
         if pictures is None or classes is None or not known:
@@ -215,7 +247,7 @@ class _Export:
     def _export_formats(self, plan: FormatPlan) -> FormatOutcome:
         """Run one process for each format, several at once."""
         whole = FormatOutcome()
-        with ThreadPoolExecutor(max_workers=self._jobs()) as pool:
+        with ThreadPoolExecutor(max_workers=self._jobs()) as pool, plan.workers:
             runs = [
                 pool.submit(export_format, each, plan, self.progress)
                 for each in self.options.formats
@@ -225,33 +257,6 @@ class _Export:
         self.notes.add(whole.warnings)
         self.notes.add(about_movement(whole.movement.values()))
         return whole
-
-
-def _readable(
-    source: str | Path | keras.Model | torch.nn.Module, work: Path, size: tuple[int, int] | None
-) -> str:
-    """The source as a path or name; a model in memory is saved for the processes to read."""
-    if isinstance(source, str | Path):
-        return str(source)
-    folder = work / "source"
-    folder.mkdir()
-    if is_module(source):
-        path = folder / f"{type(source).__name__}{TORCH_SUFFIX}"
-        save_module(source, path, size)
-    else:
-        from edgeferry.exporters.tracing import save_traced
-
-        path = folder / str(getattr(source, "name", type(source).__name__))
-        save_traced(source, path)
-    return str(path)
-
-
-def _drop_unfinished(staging: Path, finished: Iterable[str]) -> None:
-    """Remove what a process left behind that died before it was done."""
-    whole = {file.name for name in finished for file in artifact_files(staging / name)}
-    for file in staging.iterdir():
-        if file.name not in whole:
-            file.unlink()
 
 
 def jobs_here(available: int | None = None) -> int:
@@ -268,9 +273,9 @@ def jobs_here(available: int | None = None) -> int:
 
 
 def _exported(
-    staging: Path, output: Path, seconds: Mapping[str, float]
+    finished: Path, output: Path, seconds: Mapping[str, float]
 ) -> Iterator[ExportedArtifact]:
-    for artifact in find_artifacts([staging]):
+    for artifact in find_artifacts([finished]):
         assert artifact.precision is not None
         yield ExportedArtifact(
             output / artifact.path.name,
@@ -279,14 +284,3 @@ def _exported(
             artifact.size_bytes,
             seconds[artifact.path.name],
         )
-
-
-def _true_classes(pictures: CalibrationSet, contract: Contract) -> list[int] | None:
-    """The pictures' classes, None where their folders do not name the network's classes."""
-    names = [name for name in pictures.class_names if name is not None]
-    if len(names) < len(pictures.class_names):
-        return None
-    try:
-        return [match_label(name, contract.labels, contract.classes) for name in names]
-    except LabelError:
-        return None

@@ -38,6 +38,7 @@ class ExportOptions:
         seed: For sampling the calibration pictures.
         jobs: Exporters that run side by side; None is as many as cores and memory bear.
         force: Replace artifacts in an existing output folder.
+        resume: Go on with what an interrupted export of the same options and files had finished.
         signature: The one of a SavedModel; empty takes ``serving_default``, or the only one.
         scheduler: Address of a Dask scheduler whose workers judge what accuracy control tries;
             None judges here.
@@ -61,6 +62,7 @@ class ExportOptions:
     seed: int = 0
     jobs: int | None = None
     force: bool = False
+    resume: bool = False
     signature: str = ""
     scheduler: str | None = None
 
@@ -74,14 +76,14 @@ class ExportedArtifact:
         format: Its format.
         precision: Its precision.
         size_bytes: Its size, for OpenVINO with the ``.bin``.
-        seconds: Time its export took.
+        seconds: Time its export took; None where it was there already.
     """
 
     path: Path
     format: Format
     precision: Precision
     size_bytes: int
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from edgeferry.app.latency_results import Measured, doubts, with_sustained
 from edgeferry.app.results import Result
 from edgeferry.artifact import Artifact, artifact_digests, require_contract
+from edgeferry.devices.checked import machine
 from edgeferry.devices.job import Event
 from edgeferry.devices.measurement import Measurement, Run, Slice, Trial
 from edgeferry.errors import DeviceError, EdgeferryError, rebuilt_error
@@ -17,7 +18,8 @@ from edgeferry.progress import logger
 
 _log = logger(__name__)
 Facts = Mapping[str, Any]
-MOST_TURNS = 100_000
+_MOST_ROUNDS, _MOST_TURNS, _MOST_TIMINGS = 100, 100_000, 50_000_000
+"""Turns beside others and alone, and timings of a group: what tells more takes all memory."""
 
 
 @dataclass
@@ -49,6 +51,7 @@ class GroupRun:
     _sustained: dict[Path, Sequence[Slice]] = field(default_factory=dict)
     _tuned: dict[Path, list[Any]] = field(default_factory=dict)
     _digests: dict[Path, dict[str, str | None]] = field(default_factory=dict)
+    _timings: int = 0
     _results: list[tuple[Artifact, Result]] | None = None
 
     @property
@@ -168,9 +171,9 @@ class GroupRun:
             self._tuned[path] = list(content["rungs"])
         elif kind in ("slice", "sustaining"):
             turns = (self._turns if kind == "slice" else self._alone).setdefault(path, [])
-            if len(turns) >= MOST_TURNS:
+            turns.append(self._counted(Slice.from_dict(content["slice"])))
+            if len(turns) > (_MOST_ROUNDS if kind == "slice" else _MOST_TURNS):
                 raise ValueError("more turns than any plan has")
-            turns.append(Slice.from_dict(content["slice"]))
         elif kind == "measured":
             trial, run = Trial.from_dict(content["options"]), Run.from_dict(content["run"])
             self._measured[path] = Measurement(trial, run, tuple(self._turns[path]))
@@ -179,8 +182,14 @@ class GroupRun:
         elif kind == "failed":
             self.errors[path] = rebuilt_error(content["error"])
 
+    def _counted(self, turn: Slice) -> Slice:
+        self._timings += len(turn.nanoseconds) + len(turn.pictures)
+        if self._timings > _MOST_TIMINGS:
+            raise ValueError(f"more than {_MOST_TIMINGS} timings")
+        return turn
+
     def _take_facts(self, content: Mapping[str, Any]) -> None:
-        facts = dict(content["facts"])
+        facts = machine(content["facts"])
         if content["when"] == "after":
             self.after = facts
         elif self.before is None:

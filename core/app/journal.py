@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.lock import Tell, output_lock
 from edgeferry.app.results import Result, write_document
+from edgeferry.app.results_check import read_results
 from edgeferry.artifact import Artifact, artifact_digests
 from edgeferry.devices.device import DeviceSettings
 from edgeferry.errors import OutputError, UsageError
@@ -128,6 +130,46 @@ class Earlier:
         ]
 
 
+@contextmanager
+def open_journal(file: Path | None, resume: bool, tell: Tell) -> Iterator[Journal | None]:
+    """The journal of a benchmark, which no other process writes meanwhile.
+
+    Args:
+        file: Where the results go, locked already; without one the journal has a file of its own.
+        resume: Whether an interrupted run shall go on.
+        tell: Told if another benchmark keeps its journal there: this one keeps none then.
+
+    Raises:
+        OutputError: If another one does, and the run of that journal shall go on.
+    """
+    path = file or journal_path(None)
+    journal: Journal | None = Journal(path)
+    with ExitStack() as stack:
+        if file is None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(output_lock(path, "benchmark", tell))
+            except (OSError, OutputError) as error:
+                if resume:
+                    raise
+                journal = None
+                reason = error.strerror if isinstance(error, OSError) else error
+                tell(f"there will be nothing to resume from, for want of --json: {reason}")
+        yield journal
+
+
+def is_there_to_resume(path: Path, tell: Tell) -> bool:
+    """Whether a file is there to go on with; a run may have been killed before it wrote one.
+
+    Args:
+        path: The file.
+        tell: Told if it is not.
+    """
+    if not path.exists():
+        tell(f"there is nothing to resume, {path} is missing: beginning from the start")
+    return path.exists()
+
+
 def journal_path(json_option: str | None) -> Path:
     """Where a benchmark is written while it runs: where its results go, else a file of its own."""
     if json_option not in (None, "-"):
@@ -147,7 +189,7 @@ def read_earlier(path: Path, asked: Mapping[str, Any]) -> Earlier:
         UsageError: If there is none, or it was another one.
     """
     try:
-        earlier = Earlier(json.loads(path.read_text(encoding="utf-8")))
+        earlier = Earlier(read_results(path, whole=True))
     except FileNotFoundError as error:
         raise UsageError(f"there is nothing to resume: {path} is missing") from error
     except (OSError, KeyError, TypeError, ValueError) as error:

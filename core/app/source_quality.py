@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from edgeferry.app.statistics import wilson_interval
-from edgeferry.contract import Preprocessing
+from edgeferry.contract import Contract, Preprocessing
+from edgeferry.errors import LabelError
+from edgeferry.labels import match_label
+
+if TYPE_CHECKING:
+    from edgeferry.calibration.store import CalibrationSet
 
 Ask = Callable[[Sequence[Preprocessing], int], Mapping[str, Sequence[bool]]]
 """Asks the source with some preprocessings about the first pictures: which it gets right."""
@@ -83,3 +88,14 @@ def _better(told: str, right: Sequence[bool], others: Mapping[str, Sequence[bool
                 f"--preprocessing {told}, {sum(others[mode])} with {mode}: is {told} a mistake?"
             )
     return None
+
+
+def true_classes(pictures: CalibrationSet, contract: Contract) -> list[int] | None:
+    """The pictures' classes, None where their folders do not name the network's classes."""
+    names = [name for name in pictures.class_names if name is not None]
+    if len(names) < len(pictures.class_names):
+        return None
+    try:
+        return [match_label(name, contract.labels, contract.classes) for name in names]
+    except LabelError:
+        return None

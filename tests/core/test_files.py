@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from edgeferry.errors import OutputError
-from edgeferry.files import atomic_path, atomic_write_text
+from edgeferry.files import atomic_path, atomic_write_text, drop_unfinished
 
 
 @pytest.fixture
@@ -42,3 +42,11 @@ def test_what_failed_leaves_the_old_file(tmp_path: Path) -> None:
         unfinished.write_text("half", "utf-8")
         raise RuntimeError
     assert [(p.name, p.read_text("utf-8")) for p in tmp_path.iterdir()] == [("kept.txt", "old")]
+
+
+def test_only_what_was_left_of_this_very_file_is_dropped(tmp_path: Path) -> None:
+    folder, file = tmp_path / "results", tmp_path / "results.json"
+    with atomic_path(file) as live, atomic_path(folder) as left:
+        drop_unfinished(folder)
+        assert (live.exists(), left.exists()) == (True, False)
+        left.touch()
