@@ -5,12 +5,11 @@ Decode, turn upright, bring to RGB or grayscale, resize and crop by the contract
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from io import BytesIO
 from math import ceil
 from pathlib import Path
-from threading import Lock
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from edgeferry.contract import InputSpec
 from edgeferry.errors import ImageError, UsageError
+from edgeferry.picture_files import open_picture, opened_file, readable_formats
 from edgeferry.resizing import needed_size, resized
 from edgeferry.views import Size, View, view_of
 
@@ -45,7 +45,8 @@ _LYING = (5, 6, 7, 8)
 """EXIF orientations that change width and height."""
 _LEFT_TO_RESIZE = 1.4
 """Sizes needed that a JPEG decoder has to leave: docs/decisions/0011-scaled-decoding.md."""
-_WARNING_FILTERS = Lock()
+_BAND = 1 << 20
+"""Pixels that are converted at a time."""
 
 
 def to_input(picture: ImageLike, spec: InputSpec, color: Color = "rgb") -> NDArray[np.uint8]:
@@ -88,11 +89,20 @@ def to_input_and_view(
     return pixels.reshape(spec.height, spec.width, spec.channels), view_of(*full, spec)
 
 
+def read_picture(picture: str | Path | bytes) -> Image.Image:
+    """Decode a picture at its full size and turn it upright, in whatever mode it has.
+
+    Raises:
+        ImageError: If it cannot be read as a picture, or is larger than Pillow takes for safe.
+    """
+    return _open_picture(picture, None, "rgb")[0]
+
+
 _Opened = tuple[Image.Image, Size, tuple[int, int]]
 """A picture, upright; its size where the decoder scaled it, with fractions; its size as stored."""
 
 
-def _open_picture(picture: ImageLike, spec: InputSpec, color: Color) -> _Opened:
+def _open_picture(picture: ImageLike, spec: InputSpec | None, color: Color) -> _Opened:
     """Decode a picture and turn it upright, in whatever mode it has."""
     if isinstance(picture, np.ndarray):
         image = _from_array(picture, color)
@@ -111,27 +121,24 @@ def _open_picture(picture: ImageLike, spec: InputSpec, color: Color) -> _Opened:
             "Scale it down first",
         ) from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{_name(picture)} is no picture that Pillow can read") from error
+        raise ImageError(
+            f"{_name(picture)} is no picture of a format that is read",
+            f"These are: {', '.join(readable_formats())}",
+        ) from error
+    except ImageError as error:
+        raise ImageError(f"cannot read {_name(picture)}: {error.problem}", error.remedy) from error
     except Exception as error:  # a damaged file leads Pillow's decoders to raise anything
         raise ImageError(f"cannot read {_name(picture)}: {_reason(error)}") from error
 
 
-def _opened(picture: str | Path | bytes | Image.Image, spec: InputSpec) -> _Opened:
+def _opened(picture: str | Path | bytes | Image.Image, spec: InputSpec | None) -> _Opened:
     if isinstance(picture, Image.Image):
         return _upright(picture, picture.size, picture.size)
-    with BytesIO(picture) if isinstance(picture, bytes) else open(picture, "rb") as file:
-        image = _identified(file)
+    with BytesIO(picture) if isinstance(picture, bytes) else opened_file(picture) as file:
+        image = open_picture(file)
         full = image.size
-        return _upright(image, _decode_smaller(image, spec), full)
-
-
-def _identified(file: IO[bytes]) -> Image.Image:
-    """Read the header alone; a bomb is refused here, before anything is decoded."""
-    # The filters are global: without the lock, threads would restore each other's.
-    with _WARNING_FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(file)
+        size = _decode_smaller(image, spec) if spec else full
+        return _upright(image, size, full)
 
 
 def _decode_smaller(image: Image.Image, spec: InputSpec) -> Size:
@@ -189,26 +196,55 @@ def _from_array(pixels: NDArray[np.uint8], color: Color) -> Image.Image:
 
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:
     """RGB or grayscale, 8 bits, without transparency."""
-    image = _with_eight_bits(image)
+    mode = _MODES[channels]
+    if image.mode == mode and not image.has_transparency_data:
+        return image
+    white = _white(image)
+    bands = ((box, _converted(image.crop(box), mode, white)) for box in _bands(image))
+    whole = Image.new(mode, image.size)
+    for box, band in bands:
+        whole.paste(band, box)
+    return whole
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes of some rows each: a large picture shall not lie in memory several times."""
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        yield 0, top, image.width, min(top + rows, image.height)
+
+
+def _converted(image: Image.Image, mode: str, white: float) -> Image.Image:
+    image = _with_eight_bits(image, white)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        background = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(background, image)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
-    mode = _MODES[channels]
     return image if image.mode == mode else image.convert(mode)
 
 
-def _with_eight_bits(image: Image.Image) -> Image.Image:
+def _white(image: Image.Image) -> float:
+    """The value that is white, of more than 8 bits."""
     if image.mode in _SIXTEEN_BIT:
-        values = np.asarray(image) / np.float32(257)
-    elif image.mode == "F":
-        values = np.nan_to_num(np.asarray(image))
-        values = values * 255 if values.max() <= 1 else values
-    else:
+        return 65535
+    if image.mode != "F":
+        return 255
+    brightest = max(_numbers(image.crop(box)).max() for box in _bands(image))
+    return 1 if brightest <= 1 else 255
+
+
+def _with_eight_bits(image: Image.Image, white: float) -> Image.Image:
+    if image.mode not in (*_SIXTEEN_BIT, "F"):
         return image
+    values = _numbers(image) * np.float32(255 / white)
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+
+
+def _numbers(image: Image.Image) -> NDArray[np.float32]:
+    """Values of one channel, float32 ``[height, width]``; what is no number is 0."""
+    return np.nan_to_num(np.asarray(image, np.float32))
 
 
 def _name(picture: ImageLike) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeferry.closing import Closing
+from edgeferry.devices.checked import machine
 from edgeferry.devices.device import Command, Completed, Device
 from edgeferry.devices.job import Event, Job, read_event
 from edgeferry.devices.own_wheel import write_own_wheel
@@ -19,6 +21,7 @@ OLDEST_PYTHON = (3, 11)
 _FACTS = 30
 """Seconds for the facts of a slow board."""
 _MODULE = "edgeferry.devices"
+_VERSION = re.compile("[0-9]{1,4}")
 _SLOW, _STARTING, _WAYS = 4, 60, 64
 """Times the planned time that a job may take; seconds for starting a process on a slow board with
 little memory, where each round starts its own; processes that tuning may start."""
@@ -67,7 +70,7 @@ class AgentClient(Closing):
         for line in reversed(ended.stdout.splitlines()):
             event = read_event(f'{{"event": "facts", "facts": {line}}}')
             if event is not None and isinstance(event.content["facts"], dict):
-                return dict(event.content["facts"])
+                return machine(event.content["facts"])
         raise self._failed("told no facts", ended)
 
     def measure(self, job: Job, hear: Callable[[Event], None]) -> None:
@@ -125,7 +128,7 @@ class AgentClient(Closing):
             f"Install Python {wanted} or later there, or name the one to use: "
             f"edgeferry devices add NAME {self._device.settings.address} --python PATH --replace"
         )
-        if ended.code or len(found) < 2 or not all(part.isdigit() for part in found):
+        if ended.code or len(found) < 2 or not all(map(_VERSION.fullmatch, found)):
             raise DeviceError(f"{self._device.name} has no Python {self._device.python!r}", remedy)
         if (int(found[0]), int(found[1])) < OLDEST_PYTHON:
             version = ".".join(found)

@@ -7,6 +7,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ getprop
 echo "[uname.release]: [$(uname -r)]"
 echo "[uname.machine]: [$(uname -m)]"
 """
+_MOST_CPUS = 10_000
 _LINE = re.compile(r"/((?:proc|sys)/[\w/-]+):(.*)")
 _PROPERTY = re.compile(r"\[(.+?)\]: \[(.+)\]")
 _RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
@@ -78,7 +80,7 @@ def _write_files(told: str, root: Path) -> None:
 def _own_facts(properties: Mapping[str, str], root: Path) -> dict[str, Any]:
     """What ``machine_facts`` asks of the Python that runs it, and would tell of this machine."""
     get = properties.get
-    cpus = sorted(_numbers(read_text(root / f".{_CPU}/online")))
+    cpus = sorted({*islice(_numbers(read_text(root / f".{_CPU}/online")), _MOST_CPUS)})
     version = get("ro.build.version.release")
     processor = get("ro.soc.model") or get("ro.board.platform") or get("ro.hardware")
     own: dict[str, Any] = {

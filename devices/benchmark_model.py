@@ -22,7 +22,7 @@ _SUMMARY = re.compile(
     rf"Warmup \(avg\): ({_NUMBER}), Inference \(avg\): ({_NUMBER})"
 )
 _COUNTED = re.compile(r"\bcount=[1-9].*")
-_FIELD = re.compile(rf"(\w+)=({_NUMBER})")
+_FIELD = re.compile(rf"\b(\w+)=({_NUMBER})")
 _PEAK = re.compile(
     rf"(?:Overall peak memory footprint \(MB\) via periodic monitoring: "
     rf"|Peak memory footprint \(MB\): init=\S+ overall=)({_NUMBER})"

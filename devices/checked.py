@@ -1,40 +1,28 @@
-"""Values from a device's output, which may hold anything."""
+"""What devices tell, which may be anything."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-
-def finite(value: Any) -> float:
-    """A finite number.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r:.40} is no number")
-    return float(value)
+from edgeferry.checked import several, text, whole_number
 
 
-def finite_or_none(value: Any) -> float | None:
-    """A finite number, or None.
+def machine(value: Any) -> dict[str, Any]:
+    """Facts of a machine, as ``machine_facts`` names them; what is something else is not told.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If they are no facts at all.
     """
-    return None if value is None else finite(value)
-
-
-def whole_number(value: Any, least: int = 0) -> int:
-    """A whole number that is not too small, nor larger than 64 bits hold.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 63:
-        raise ValueError(f"{value!r:.40} is no whole number of {least} or more")
-    return value
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r:.40} are no facts")
+    isa, packages = value.get("isa"), value.get("packages")
+    known = dict(value)
+    if not isinstance(isa, list) or not all(isinstance(each, str) for each in isa):
+        known["isa"] = None
+    versions = packages.values() if isinstance(packages, dict) else (0,)
+    if not all(each is None or isinstance(each, str) for each in versions):
+        known["packages"] = None
+    return known
 
 
 def nanoseconds(value: Any, least: int) -> tuple[int, ...]:
@@ -47,20 +35,7 @@ def nanoseconds(value: Any, least: int) -> tuple[int, ...]:
     Raises:
         ValueError: If one is none, or there are too few.
     """
-    if not isinstance(value, list | tuple) or len(value) < least:
-        raise ValueError(f"{value!r:.40} are no timings")
-    return tuple(whole_number(each, 1) for each in value)
-
-
-def text(value: Any) -> str:
-    """A text.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r:.40} is no text")
-    return value
+    return several(value, lambda each: whole_number(each, 1), least)
 
 
 def operations(value: Any) -> list[dict[str, Any]] | None:
@@ -69,16 +44,13 @@ def operations(value: Any) -> list[dict[str, Any]] | None:
     Raises:
         ValueError: If they are something else.
     """
-    if value is None:
-        return None
-    if not isinstance(value, list):
-        raise ValueError(f"{value!r:.40} are no operations")
-    return [
-        {
-            "op": text(each["op"]),
-            "precision": text(each["precision"]),
-            "fused": bool(each["fused"]),
-            "count": whole_number(each["count"]),
-        }
-        for each in value
-    ]
+    return None if value is None else list(several(value, _operation))
+
+
+def _operation(value: Any) -> dict[str, Any]:
+    return {
+        "op": text(value["op"]),
+        "precision": text(value["precision"]),
+        "fused": bool(value["fused"]),
+        "count": whole_number(value["count"]),
+    }

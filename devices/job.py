@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from edgeferry.checked import read_json
 from edgeferry.devices.measurement import Plan, Trial
 
 EventKind = Literal[
@@ -77,14 +78,10 @@ def read_event(line: str) -> Event | None:
     become replacement characters.
     """
     try:
-        data = json.loads(_UNPRINTABLE.sub(r"\\ufffd", line), parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        data = read_json(_UNPRINTABLE.sub(r"\\ufffd", line))
+    except ValueError:
         return None
     if not isinstance(data, dict) or not isinstance(data.get("event"), str):
         return None
     kind, trial = data.pop("event"), data.pop("trial", None)
     return Event(kind, trial, data)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")

@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import fields
 from dataclasses import replace as replaced
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _read(file: Path, name: str, content: Any) -> DeviceSettings:
         profile=table.maybe("profile", str),
         python=table.maybe("python", str),
         folder=table.maybe("folder", str),
-        benchmark_model=file.parent / Path(program).expanduser() if program else None,
+        benchmark_model=file.parent / expanduser(program) if program else None,
     )
     try:
         _check_name(name)

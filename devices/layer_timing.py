@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeferry.devices.checked import finite, text, whole_number
+from edgeferry.checked import finite, text, whole_number
 from edgeferry.runtimes.layer_times import LayerTime
 
 MOST_LAYERS = 100_000

@@ -89,7 +89,7 @@ class LocalDevice(Device):
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 cwd=self._folder,
-                env={**os.environ, **command.environment},
+                env={**os.environ, **self._scratch(), **command.environment},
                 start_new_session=True,
             )
         except OSError as error:
@@ -108,6 +108,10 @@ class LocalDevice(Device):
     def _arguments(self, command: Command) -> Sequence[str]:
         """What is really started for a command."""
         return command.arguments
+
+    def _scratch(self) -> dict[str, str]:
+        """Let a command's temporary files go with the folder, however the command ends."""
+        return {"TMPDIR": str(self._folder)} if self._temporary else {}
 
     def _push(self, source: Path, name: str) -> None:
         destination = self._folder / name

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
-from edgeferry.devices.checked import (
-    finite,
-    finite_or_none,
-    nanoseconds,
-    operations,
-    text,
-    whole_number,
-)
+from edgeferry.checked import finite, finite_or_none, text, text_or_none, whole_number
+from edgeferry.devices.checked import nanoseconds, operations
 from edgeferry.devices.layer_timing import LayerTiming
 from edgeferry.runtimes.base import Execution, RuntimeOptions, Settings
 
@@ -44,9 +38,23 @@ class Trial:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Trial:
-        """Read what ``to_dict`` gave, JSON's lists included."""
-        pairs = tuple((str(name), str(value)) for name, value in data["settings"])
-        return cls(**{**data, "settings": pairs})
+        """Read what ``to_dict`` gave, JSON's lists included.
+
+        Raises:
+            ValueError: If it was something else; or KeyError, TypeError.
+        """
+        pairs = tuple((text(name), text(value)) for name, value in data["settings"])
+        threads, execution = data["threads"], text(data["execution"])
+        if execution not in get_args(Execution):
+            raise ValueError(f"{execution:.40} is no execution")
+        return cls(
+            path=text(data["path"]),
+            runtime=text_or_none(data["runtime"]),
+            threads=None if threads is None else whole_number(threads, 1),
+            execution=cast(Execution, execution),
+            engine_device=text_or_none(data["engine_device"]),
+            settings=pairs,
+        )
 
     def options(self) -> RuntimeOptions:
         """What the engine is told."""

@@ -58,10 +58,13 @@ def read_pins(folder: Traversable) -> Pins:
         UsageError: If the file is malformed.
     """
     content = read_toml(folder / PINS)
-    return {
-        system: {name: TomlTable(table, PINS, table).several(name, str) for name in table}
-        for system, table in content.items()
-    }
+    table = TomlTable(content, PINS, content)
+    return {system: _pins(table.take(system, dict)) for system in content}
+
+
+def _pins(runtimes: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    table = TomlTable(runtimes, PINS, runtimes)
+    return {name: table.several(name, str) for name in runtimes}
 
 
 def _contents(folder: Traversable) -> Iterator[tuple[str, dict[str, Any]]]:

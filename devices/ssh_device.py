@@ -77,7 +77,8 @@ class SshDevice(Device):
         ended = self._run(Command(["sha256sum", f"./{name}"], _LONGEST_COPY), None)
         if ended.code == 127:
             raise DeviceError(f"{self.name} has no program sha256sum")
-        return ended.stdout.split()[0].removeprefix("\\") if ended.code == 0 else None
+        told = ended.stdout.split() if ended.code == 0 else []
+        return told[0].removeprefix("\\") if told else None
 
     def close(self) -> None:
         self._connection.close()

@@ -26,6 +26,8 @@ def read_toml(file: Path | Traversable) -> dict[str, Any]:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"{file} is no valid TOML: {error}") from error
+    except RecursionError:
+        raise UsageError(f"{file} holds tables or lists too deep in each other") from None
 
 
 class TomlTable:

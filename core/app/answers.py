@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeferry.app.answer_data import answer_arrays, answer_rows
+from edgeferry.app.probe import Use, check_safe
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import Artifact, open_artifact
 from edgeferry.errors import ImageError
@@ -50,6 +51,8 @@ def answer(
 ) -> Answers:
     """Tell what is on pictures; those that cannot be read are failures beside the others.
 
+    A file without digest is tried out in a process of its own first.
+
     Args:
         path: The artifact, or a model file of another maker.
         pictures: Picture files.
@@ -66,6 +69,7 @@ def answer(
     errors: dict[str, ImageError] = {}
     artifact = open_artifact(path)
     chosen = choose_runtime(artifact.format, runtime)
+    check_safe([artifact], Use(chosen, options, contract))
     with load(
         path,
         chosen,

@@ -16,6 +16,7 @@ from edgeferry.app.device_benchmark import DeviceBenchmark
 from edgeferry.app.journal import Earlier, Journal
 from edgeferry.app.known_accuracy import read_accuracies
 from edgeferry.app.layer_profile import with_layer_names
+from edgeferry.app.probe import check_all_whole
 from edgeferry.app.results import Result, results_document
 from edgeferry.app.verdict import Verdict, judge
 from edgeferry.artifact import Artifact, find_artifacts
@@ -89,9 +90,10 @@ def benchmark(
         earlier: An earlier run to go on from.
 
     Raises:
-        EdgeferryError: If an artifact is damaged, or none can be measured.
+        EdgeferryError: If an artifact is damaged or was changed, or none can be measured.
     """
     artifacts = find_artifacts(paths)
+    check_all_whole(artifacts)
     fleet = _Fleet(artifacts, options, earlier)
     with ExitStack() as stack:
         for settings in _settings(options):

@@ -91,6 +91,7 @@ def bundle_facts(report: BundleReport) -> Table:
         "for": f"{about['device']}, Python {about['python']} ({about['system']})",
         "engine": f"{about['runtime']}: {', '.join(about['requirements'])}",
         "network": "not needed" if about["offline"] else "needed once, for run.py --setup",
+        "signed": f"for the public key {report.signed_by}" if report.signed_by else "no",
         "there": f"unpack it, then: python3 {folder}/run.py --setup",
     }
     return facts_table(facts)

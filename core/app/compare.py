@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
-from edgeferry.app.results import RESULTS_SCHEMA, Result, results_document
+from edgeferry.app.results import Result, results_document
+from edgeferry.app.results_check import read_results
 from edgeferry.app.statistics import Ratio, ratio_of_medians
 from edgeferry.errors import UsageError
 
@@ -17,6 +18,8 @@ _SAME = ("artifact", "device", "runtime", "threads", "execution", "settings")
 """What two results must have in common to be of the same thing."""
 _MACHINE = ("architecture", "processor", "isa", "board", "physical_cores")
 """Facts in which machines differ whose times must not be compared."""
+_MOST_ROUNDS = 100
+"""No benchmark has more, and an interval of very many would take minutes."""
 _WAY_OUT = "Give what --json wrote of edgeferry evaluate, benchmark or demo"
 
 Data = Mapping[str, Any]
@@ -106,6 +109,13 @@ def compare(old: Path, new: Path, limits: Limits) -> Comparison:
         UsageError: If one is no results document, nothing is in both, or what is limited
             cannot be compared.
     """
+    try:
+        return _compared(old, new, limits)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UsageError(f"{old} and {new} cannot be compared: {error!r:.200}", _WAY_OUT) from error
+
+
+def _compared(old: Path, new: Path, limits: Limits) -> Comparison:
     before, after = _read(old), _read(new)
     olds = {_key(result): result for result in before["results"]}
     pairs = [(olds[key], each) for each in after["results"] if (key := _key(each)) in olds]
@@ -133,19 +143,14 @@ def compare(old: Path, new: Path, limits: Limits) -> Comparison:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        schema, results = document["schema"], document["results"]
-        readable = all(isinstance(each["artifact"], str) for each in results)
+        document = dict(read_results(path))
+        _names(document["results"])  # each has one
+        return document
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", _WAY_OUT) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} holds no results of edgeferry", _WAY_OUT) from error
-    if schema != RESULTS_SCHEMA or not readable:
-        raise UsageError(
-            f"{path} has results of schema {schema}; this edgeferry reads {RESULTS_SCHEMA}",
-            "Read it with the edgeferry that wrote it",
-        )
-    return dict(document)
+        problem = f"{path} holds no results of edgeferry: {error!r:.200}"
+        raise UsageError(problem, _WAY_OUT) from error
 
 
 def _key(result: Data) -> str:
@@ -180,8 +185,10 @@ def _latency(old: Data, new: Data) -> Ratio | None:
     if not old.get("p50_ms") or not new.get("p50_ms"):
         return None
     value = new["p50_ms"] / old["p50_ms"]
+    if not isfinite(value):
+        return None
     own, other = new.get("timings_ns"), old.get("timings_ns")
-    if not own or not other:
+    if not own or not other or max(len(own), len(other)) > _MOST_ROUNDS:
         return Ratio(value, float("nan"), float("nan"))
     raw = ratio_of_medians(own, other, paired=False)
     return Ratio(value, value * raw.low / raw.value, value * raw.high / raw.value)

@@ -11,6 +11,7 @@ from typing import Any
 from edgeferry.app.crew import Crew, open_crew
 from edgeferry.app.layer_errors import LayerError, layer_errors, ranked
 from edgeferry.app.layer_sums import TwinFiles
+from edgeferry.app.probe import Use, check_all_whole, check_safe
 from edgeferry.app.results import Result, results_document
 from edgeferry.artifact import Artifact, open_artifact, require_contract
 from edgeferry.errors import UsageError
@@ -81,6 +82,10 @@ def debug(
     int8, twin = open_artifact(artifact), open_artifact(reference)
     check_twins(int8, twin)
     EXPORTERS.require(int8.format)
+    if scheduler is None:
+        check_safe([int8, twin], Use(network=True))
+    else:
+        check_all_whole([int8, twin])
     spec = require_contract(int8).input
     with (
         nullcontext() if scheduler is None else open_crew(scheduler) as crew,

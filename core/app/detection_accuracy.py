@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeferry.checked import read_json
 from edgeferry.contract import Contract
 from edgeferry.errors import LabelError, UsageError
 from edgeferry.labels import match_label
@@ -48,7 +48,7 @@ def read_true_boxes(path: Path, contract: Contract) -> TrueBoxes:
     if not is_installed("pycocotools"):
         raise missing_dependency("mean average precision", ("pycocotools",), "detection")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path.read_text(encoding="utf-8"))
         order = sorted(data["categories"], key=lambda each: int(each["id"]))
         classes = {each["id"]: _class_of(each, at, contract) for at, each in enumerate(order)}
         annotations = [
@@ -65,7 +65,7 @@ def read_true_boxes(path: Path, contract: Contract) -> TrueBoxes:
         images = {str(each["file_name"]): int(each["id"]) for each in data["images"]}
     except OSError as error:
         raise UsageError(f"cannot read the true boxes {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path} holds no boxes in COCO's form: {error!r}",
             "It has images, annotations with bbox [x, y, width, height], and categories",

@@ -16,12 +16,12 @@ from edgeferry.devices.registry import TRANSPORTS
 from edgeferry.exporters.registry import EXPORTERS
 from edgeferry.registry import Entry, missing_dependency
 from edgeferry.runtimes.registry import RUNTIMES
-from edgeferry.telemetry import disable_telemetry
 from edgeferry.threads import physical_cores
 
 EXTRAS = (
     "cli",
     "ssh",
+    "sign",
     "dask",
     "detection",
     "report",
@@ -35,7 +35,7 @@ EXTRAS = (
 )
 """Extras that users choose among."""
 
-_QUIET = "from edgeferry.telemetry import disable_telemetry; disable_telemetry(); import json; "
+_QUIET = "import edgeferry; import json; "
 _PROBES = {
     "onnxruntime": (
         "onnxruntime",
@@ -209,7 +209,6 @@ def _version(package: str) -> str | None:
 
 def _telemetry() -> dict[str, str]:
     """The state in every process of edgeferry: what the user's own environment says holds."""
-    disable_telemetry()
     switches = {"onnxruntime": "ORT_DISABLE_TELEMETRY", "nncf": "NNCF_CI"}
     state = {
         package: f"off ({switch}={os.environ[switch]})"

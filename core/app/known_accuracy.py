@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeferry.app.results import Result
+from edgeferry.app.results_check import read_results
 from edgeferry.errors import UsageError
 
 Key = tuple[str, str | None]
@@ -66,13 +66,13 @@ def read_accuracies(path: Path) -> AccuracyTable:
         UsageError: If it is no such file.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_results(path)
         if document["tool"]["command"] not in ("evaluate", "demo"):
             raise ValueError(f"it is of {document['tool']['command']}")
         return AccuracyTable(document)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path} is not what evaluate wrote: {error}",
             "Make it: edgeferry evaluate OUT --images DIR --json FILE",

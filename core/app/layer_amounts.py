@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.results_check import read_results
 from edgeferry.artifact import Artifact, artifact_digests
 from edgeferry.errors import UsageError
 
@@ -35,11 +35,11 @@ def read_layer_amounts(path: Path, artifact: Artifact) -> LayerAmounts:
         UsageError: If it is no such file, or is not about this artifact.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_results(path)
         found = _amounts(document, artifact)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path} is not what debug or benchmark --profile wrote: {error}",
             "Make it: edgeferry debug ARTIFACT --reference FP32 --images DIR --json FILE",

@@ -56,10 +56,15 @@ class Settings:
             command: The whole command line, as click has it.
             arguments: What was given.
         """
-        name = next((each for each in arguments if each in command.commands), "")
-        options = options_of(command.commands[name]) if name in self.tables else {}
+        table = self.tables
+        for each in arguments:
+            if each in getattr(command, "commands", ()):
+                command, table = command.commands[each], table.get(each, {})
+        if hasattr(command, "commands"):
+            return list(arguments)
+        options = options_of(command)
         added: list[str] = []
-        for key, value in self.tables.get(name, {}).items():
+        for key, value in table.items():
             option = options.get(key)
             if option is None or any(_is_given(each, arguments) for each in option.spellings):
                 continue
@@ -99,7 +104,7 @@ class Settings:
         if type(value) not in kinds:
             raise UsageError(f"{where}: {option.key!r} has to be {what}, not {value!r}")
         if option.is_path and value != "-":
-            return str(self.file.parent / Path(value).expanduser())
+            return str(self.file.parent / os.path.expanduser(str(value)))
         return str(value) if option.kind is str else value
 
 

@@ -78,16 +78,39 @@ def ratio_of_medians(own: Rounds, other: Rounds, paired: bool = True, seed: int 
         own, other = own[:count], other[:count]
     draws = generator.integers(0, len(own), (RESAMPLES, len(own)))
     others = draws if paired else generator.integers(0, len(other), (RESAMPLES, len(other)))
-    ratios = [
-        _ratio([own[n] for n in draw], [other[n] for n in beside])
-        for draw, beside in zip(draws, others, strict=True)
-    ]
-    low, high = np.percentile(ratios, (2.5, 97.5))
-    return Ratio(_ratio(own, other), float(low), float(high))
+    low, high = np.percentile(_medians(own, draws) / _medians(other, others), (2.5, 97.5))
+    value = np.median(_pooled(own)) / np.median(_pooled(other))
+    return Ratio(float(value), float(low), float(high))
 
 
-def _ratio(own: Rounds, other: Rounds) -> float:
-    return float(np.median(_pooled(own)) / np.median(_pooled(other)))
+def _medians(rounds: Rounds, draws: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The median of all timings of each draw of rounds, which are not put together for that."""
+    ordered = [np.sort(np.asarray(each, np.float64)) for each in rounds]
+    times = np.stack([(draws == number).sum(axis=1) for number in range(len(rounds))], axis=1)
+    counts = times @ np.array([len(each) for each in ordered])
+    middle = [_at(ordered, times, place) for place in ((counts - 1) // 2, counts // 2)]
+    return np.asarray((middle[0] + middle[1]) / 2)
+
+
+def _at(
+    ordered: Sequence[NDArray[np.float64]], times: NDArray[np.int64], place: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What stands at a place of each draw, if it were put in order; by halving.
+
+    Args:
+        ordered: The rounds, each in order.
+        times: How often each draw has each round, ``[draws, rounds]``.
+        place: One for each draw, from 0.
+    """
+    known = np.unique(np.concatenate(ordered))
+    low, high = np.zeros(len(place), np.int64), np.full(len(place), len(known) - 1)
+    while (low < high).any():
+        middle = (low + high) // 2
+        sought = known[middle]
+        below = [np.searchsorted(each, sought, "right") for each in ordered]
+        enough = (times * np.stack(below, axis=1)).sum(axis=1) > place
+        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+    return np.asarray(known[low])
 
 
 def _pooled(rounds: Rounds) -> NDArray[np.float64]:

@@ -14,8 +14,8 @@ from edgeferry.registry import Entry, Registry
 
 GROUP = "edgeferry.runtimes"
 ENTRY = "from edgeferry.registry import Entry\n"
-EMPTY_ONNX = b"\x08\x08\x3a\x00"
-"""A version of the format, and a graph with nothing in it."""
+EMPTY_ONNX = b"\x08\x08\x3a\x00\x42\x00"
+"""A version of the format, a graph and a set of operators with nothing in them."""
 BROKEN = {
     "not importable": ("import no_such_module", "No module named 'no_such_module'"),
     "fails": ("raise RuntimeError('out of order\\nand more')", "RuntimeError: out of order$"),

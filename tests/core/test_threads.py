@@ -1,11 +1,13 @@
 """Counting cores, on made-up machines."""
 
 import os
+import signal
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
-from edgeferry.threads import physical_cores
+from edgeferry.threads import lock_for_forks, physical_cores
 
 HYPER_THREADED = {0: "0,4", 1: "1,5", 2: "2,6", 3: "3,7", 4: "0,4", 5: "1,5", 6: "2,6", 7: "3,7"}
 
@@ -63,3 +65,24 @@ def test_the_quota_of_a_version_1_group(machine, quota, cores):
 
 def test_this_machine():
     assert 1 <= physical_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_lock_that_another_thread_held_is_free_in_a_child():
+    lock, held = lock_for_forks(), Event()
+
+    def work():
+        with lock:
+            held.set()
+            for _ in range(2_000_000):  # the fork comes meanwhile
+                pass
+
+    thread = Thread(target=work)
+    thread.start()
+    held.wait()
+    if not (pid := os.fork()):
+        signal.alarm(10)
+        with lock:
+            os._exit(0)
+    thread.join()
+    assert os.waitpid(pid, 0)[1] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from edgeferry.app.journal import result_from
 from edgeferry.app.results import RESULTS_SCHEMA, Result, completed
+from edgeferry.app.results_check import read_results
 from edgeferry.errors import UsageError
 
 _SHOWN = ("benchmark", "demo", "evaluate", "export", "debug")
@@ -48,7 +48,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
 
 def _read(path: Path) -> Document:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_results(path)
         tool = data["tool"]
         if data["schema"] != RESULTS_SCHEMA or tool["name"] != "edgeferry":
             raise ValueError(f"it is of schema {data['schema']} of {tool['name']}")
