@@ -6,6 +6,8 @@ Names are imported on first use: importing this package loads neither numpy nor 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgeferry.telemetry import disable_telemetry
+
 if TYPE_CHECKING:
     from edgeferry.app.export import export
     from edgeferry.artifact import open_artifact, read_contract
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from edgeferry.runtimes.results import Detection, Mask, Prediction
 
     __version__: str
+
+disable_telemetry()  # before any engine is imported, whichever way leads to it
 
 __all__ = [
     "Contract",

@@ -1,7 +1,33 @@
 """The errors edgeferry raises: each says what is wrong, with what, and what to do about it."""
 
+import errno
 import traceback
 from collections.abc import Mapping
+
+_NO_MEMORY = (
+    "bad_alloc",
+    "can't alloc",
+    "Cannot allocate memory",
+    "Failed to allocate memory",
+    "failed to map segment",
+    "failed with error '12'",
+)
+"""What engines and the system say where memory is short."""
+_NO_ROOM = "out of memory"
+_NO_THREAD = "can't start new thread"
+_LACKS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EAGAIN,
+    errno.EIO,
+)
+"""What the system refuses for want of what the user can give: room, processes, a sound disk."""
+_PLACES = ("Exception from ", "Check '")
+"""How lines begin in which OpenVINO tells where in its source it stopped."""
 
 
 class EdgeferryError(Exception):
@@ -81,8 +107,7 @@ def described_error(error: Exception, doing: str) -> dict[str, str]:
     if isinstance(error, EdgeferryError):
         own = {"type": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
     else:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        problem = f"{doing} failed: {type(error).__name__}: {first_line}"
+        problem = f"{doing} failed: {type(error).__name__}: {reason_of(error)}"
         own = {"type": EngineError.__name__, "problem": problem, "remedy": ""}
     return {**own, "trace": trace}
 
@@ -93,6 +118,38 @@ def rebuilt_error(content: Mapping[str, str]) -> EdgeferryError:
     error = kinds.get(content["type"], EngineError)(content["problem"], content["remedy"])
     error.add_note(content["trace"])
     return error
+
+
+def lack_of(error: BaseException) -> str:
+    """What the machine lacks that an error comes from: room on a disk, memory; empty if nothing."""
+    if isinstance(error, OSError) and error.errno in _LACKS:
+        return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+    if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
+        return f"{_NO_THREAD}: memory is short, or too many processes run"
+    return _NO_ROOM if reason_of(error) == _NO_ROOM else ""
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says that is not ours, in one line."""
+    text = str(error).strip()
+    if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
+        return _NO_ROOM
+    lines = (line.strip() for line in text.splitlines() if not line.startswith(_PLACES))
+    return next(filter(None, lines), repr(error))
+
+
+def was_interrupted(error: BaseException | None, handled: BaseException | None = None) -> bool:
+    """Whether Ctrl-C is behind an error: native modules make one of their own of it.
+
+    Args:
+        error: The error.
+        handled: What was being handled already before the work began, and is not behind it.
+    """
+    while error is not None and error is not handled:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def process_ending(code: int) -> str:

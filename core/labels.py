@@ -1,12 +1,12 @@
 """Labels: reading them, and finding the class that a folder's name means."""
 
 import difflib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from edgeferry.checked import read_json
 from edgeferry.errors import LabelError
 
 
@@ -38,7 +38,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _from_json(text: str) -> list[str]:
-    data = json.loads(text)
+    data = read_json(text)
     if isinstance(data, dict):
         missing = [index for index in range(len(data)) if str(index) not in data]
         if missing:

@@ -1,9 +1,11 @@
-"""How many threads are worth using."""
+"""How many threads are worth using, and what one that forks finds of the others."""
 
 import math
 import os
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import RLock
 
 from edgeferry.system import control_groups, read_text
 
@@ -31,6 +33,16 @@ def usable_cpus() -> Collection[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return range(os.cpu_count() or 1)
+
+
+def lock_for_forks() -> AbstractContextManager[bool]:
+    """A lock that is free in each child made by fork, whatever other threads were doing."""
+    lock = RLock()
+    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+        os.register_at_fork(
+            before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+        )
+    return lock
 
 
 def _siblings(root: Path, cpu: int) -> str:

@@ -1,10 +1,15 @@
 """The one contract that every inference engine is driven through."""
 
+import os
+import sys
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -13,9 +18,18 @@ from numpy.typing import NDArray
 
 from edgeferry.closing import Closing
 from edgeferry.contract import INPUT_NAME, Contract
-from edgeferry.errors import EdgeferryError, EngineError, ImageError, UsageError
+from edgeferry.errors import (
+    EdgeferryError,
+    EngineError,
+    ImageError,
+    UsageError,
+    reason_of,
+    was_interrupted,
+)
+from edgeferry.integrity import check_whole
 from edgeferry.operations import WEIGHTED_KINDS
 from edgeferry.progress import logger
+from edgeferry.runtimes.forks import never_free, watch
 from edgeferry.runtimes.layer_times import LayerTime
 from edgeferry.runtimes.tensors import Tensors
 from edgeferry.threads import physical_cores
@@ -25,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 Execution = Literal["float32", "auto"]
+AT_ONCE = 2
+"""Inferences under way for each core, of threads that share an engine."""
 Settings = tuple[tuple[str, str], ...]
 """Settings of an engine's own, as pairs of name and value."""
 
@@ -125,16 +141,22 @@ class Runtime(Closing):
         contract: Its contract.
         options: How to run it.
         binding: How a file of another maker is brought under the contract; None for our own.
+
+    Attributes:
+        turns: To be held while it works, where threads share it.
     """
 
     name: ClassVar[str]
     """The name in the registry."""
     thread_safe: ClassVar[bool] = False
     """Whether ``infer`` may be called from several threads at once."""
+    forks: ClassVar[bool] = True
+    """Whether a child made by fork can open one of its own, where its parent had one."""
     settings: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """What can be set of the engine, and to what; the first value is the usual one."""
     profiler: ClassVar[str] = ""
     """What times its layers; empty where the engine has nothing that does."""
+    _process: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -151,7 +173,9 @@ class Runtime(Closing):
         self.tensor_names = (
             tuple(each.name for each in binding.outputs) if binding else contract.output_names
         )
+        self.turns = self._turns()
         self._is_open = False
+        self._is_lost = False
 
     @classmethod
     def tensors(cls, path: Path) -> Tensors:
@@ -164,17 +188,21 @@ class Runtime(Closing):
             return cls._tensors(path)
 
     def open(self) -> Self:
-        """Load the artifact into the engine.
+        """Load the artifact into the engine, once its digest shows that it is whole.
 
         Raises:
+            ArtifactError: If it was changed or damaged since it was exported.
             EngineError: If the engine refuses it.
             UsageError: If an option does not suit it.
         """
         self._check_settings()
+        self._check_process()
         if not self._is_open:
+            check_whole(self.path, self.contract)
             with engine_errors(f"{self.name} cannot open {self.path.name}"):
                 self._open()
-            self._is_open = True
+            self._is_open, self._is_lost = True, False
+            watch(self)
             threads = self.options.thread_count()
             _log.info("%s opened %s, threads %d: %s", self.name, self.path, threads, self.options)
         return self
@@ -207,13 +235,21 @@ class Runtime(Closing):
             self._is_open = False
             self._close()
 
+    def leave_behind(self) -> None:
+        """In a child made by fork: the engine's threads are not there, nor who held ``turns``."""
+        never_free(vars(self).copy())
+        self.turns = self._turns()
+        self._is_open, self._is_lost = False, self._is_open
+
     def describe(self) -> Description:
         """Tell what really runs: asked of the engine, not of the file.
 
         Raises:
+            ArtifactError: If the file, which some read anew, was changed since it was opened.
             EngineError: If it is not open.
         """
         self._check_open()
+        self._check_unchanged()
         with engine_errors(f"{self.name} cannot describe {self.path.name}"):
             return self._describe()
 
@@ -227,16 +263,26 @@ class Runtime(Closing):
             The layers in the order in which they ran.
 
         Raises:
+            ArtifactError: If the file was changed since it was opened.
             EngineError: If the engine has no profiler, or it is not open.
         """
         self._check_open()
         if not self.profiler:
             raise EngineError(f"{self.name} tells no times of layers")
+        self._check_unchanged()
         with engine_errors(f"{self.name} cannot profile {self.path.name}"):
             return self._profile_layers(self._noise(), runs)
 
     def __enter__(self) -> Self:
         return self.open()
+
+    def _turns(self) -> AbstractContextManager[Any]:
+        """One at a time, or as many as keep the cores busy: each takes memory that is kept."""
+        if not self.thread_safe:
+            return Lock()
+        if self.options.device is not None:
+            return nullcontext()
+        return _turns_of(AT_ONCE * physical_cores())
 
     def _setting(self, name: str) -> str:
         """What a setting is set to."""
@@ -251,7 +297,31 @@ class Runtime(Closing):
                     f"it knows: {', '.join(known) or 'none'}"
                 )
 
+    def _check_process(self) -> None:
+        """Refuse a child whose engine would wait for what its parent's threads held."""
+        if not self.forks and type(self)._process not in (None, os.getpid()):
+            raise EngineError(
+                f"{self.name} does not run in a child of a process that used it before the fork",
+                "Start processes by spawn, or open nothing before the fork",
+            )
+        type(self)._process = os.getpid()
+
+    def __reduce__(self) -> Any:
+        raise EngineError(
+            f"{self.path.name}, open in {self.name}, cannot be sent to another process",
+            "Send the path, and open it there",
+        )
+
+    def _check_unchanged(self) -> None:
+        if self.path.exists():
+            check_whole(self.path, self.contract)
+
     def _check_open(self) -> None:
+        if self._is_lost:
+            raise EngineError(
+                f"{self.path.name} was opened in {self.name} before this process was forked",
+                "An engine's threads stay behind: open it in the process that uses it",
+            )
         if not self._is_open:
             raise EngineError(f"{self.path.name} is not open in {self.name}")
 
@@ -294,16 +364,29 @@ class Runtime(Closing):
         raise NotImplementedError
 
 
+def _turns_of(count: int) -> AbstractContextManager[Any]:
+    """A semaphore that is entered and left by C alone: no error of a signal's handler loses a turn.
+
+    ``with`` calls the methods of a queue, which holds an item for each turn that is free.
+    """
+    free: SimpleQueue[Any] = SimpleQueue()
+    for _ in range(count):
+        free.put(None)
+    methods = {"__enter__": staticmethod(free.get), "__exit__": staticmethod(free.put)}
+    turns: AbstractContextManager[Any] = type("Turns", (), methods)()
+    return turns
+
+
 class engine_errors:
     """Turn whatever an engine raises into an ``EngineError`` (slim: it is on the hot path)."""
 
-    __slots__ = ("_doing",)
+    __slots__ = ("_doing", "_handled")
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
 
     def __enter__(self) -> None:
-        pass
+        self._handled = sys.exception()
 
     def __exit__(
         self,
@@ -312,5 +395,6 @@ class engine_errors:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, EdgeferryError):
-            first_line = (str(error).strip() or repr(error)).splitlines()[0]
-            raise EngineError(f"{self._doing}: {first_line}") from error
+            if was_interrupted(error, self._handled):
+                raise KeyboardInterrupt from error
+            raise EngineError(f"{self._doing}: {reason_of(error)}") from error

@@ -19,6 +19,7 @@ class KerasRuntime(Runtime):
     """A trained model, run by TensorFlow; the contract tells its preprocessing and head."""
 
     name = "keras"
+    forks = False
 
     def _open(self) -> None:
         _limit_threads(self.options.thread_count())

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from edgeferry.errors import EngineError, UsageError
 from edgeferry.operations import WEIGHTED_KINDS, kind_of, multiply_accumulates, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
-from edgeferry.runtimes.compiled import compiled_folder
+from edgeferry.runtimes.compiled import compiled_folder, kept_whole
 from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
 from edgeferry.runtimes.tensors import Tensors, TensorSpec
-from edgeferry.telemetry import disable_telemetry
 
 _MICROSECOND = timedelta(microseconds=1)
 _ARM = ("aarch64", "arm64")
@@ -28,20 +27,24 @@ class OpenvinoRuntime(Runtime):
 
     name = "openvino"
     thread_safe = True
+    forks = False  # TBB's threads: it waits for those of the parent (2026.4.1)
     settings: ClassVar = {"pinning": ("auto", "on", "off")}
     profiler = "OpenVINO's performance counters (PERF_COUNT), layer by layer"
 
     def _open(self) -> None:
-        disable_telemetry()
         import openvino as ov
 
         core = ov.Core()
         self._device = self._checked_device(core.available_devices)
-        if self.options.cache is not None:
-            engine = f"{self.name} {ov.__version__}"
-            core.set_property({"CACHE_DIR": compiled_folder(self.options.cache, self.path, engine)})
         self._names = self.tensor_names
-        self._compiled = self._compile(core, self._settings())
+        if self.options.cache is None:
+            self._compiled = self._compile(core, self._settings())
+        else:
+            engine, told = f"{self.name} {ov.__version__}", self.contract.integrity
+            folder = compiled_folder(self.options.cache, self.path, engine, integrity=told)
+            with kept_whole(folder) as kept:
+                core.set_property({"CACHE_DIR": kept})
+                self._compiled = self._compile(core, self._settings())
         self._requests = threading.local()
         # The bindings' table of types is made on its first use; two threads that come at once
         # then may wait for each other for good (2026.4.1).
@@ -85,6 +88,11 @@ class OpenvinoRuntime(Runtime):
         return settings
 
     def _checked_device(self, available: list[str]) -> str:
+        if not available:
+            raise EngineError(
+                "OpenVINO finds no device here, not even the processor",
+                "Its plug-ins cannot be loaded: memory is short, or its installation damaged",
+            )
         device = self.options.device or "CPU"
         family = device.split(":")[0].split(".")[0]
         if family not in {name.split(".")[0] for name in available} | set(_VIRTUAL_DEVICES):
@@ -95,7 +103,6 @@ class OpenvinoRuntime(Runtime):
 
     @classmethod
     def _tensors(cls, path: Path) -> Tensors:
-        disable_telemetry()
         import openvino as ov
 
         model = ov.Core().read_model(path)

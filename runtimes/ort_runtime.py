@@ -12,10 +12,9 @@ from edgeferry.errors import UsageError
 from edgeferry.files import atomic_path
 from edgeferry.operations import CONVERSIONS, kind_of, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
-from edgeferry.runtimes.compiled import compiled_folder
+from edgeferry.runtimes.compiled import compiled_folder, kept_whole
 from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
 from edgeferry.runtimes.tensors import Tensors, TensorSpec
-from edgeferry.telemetry import disable_telemetry
 
 _CPU = "CPUExecutionProvider"
 _QUIET = 3  # errors only
@@ -30,10 +29,14 @@ class OrtRuntime(Runtime):
     profiler = "ONNX Runtime's session profiler, node by node"
 
     def _open(self) -> None:
+        import onnxruntime as ort
+
         self._names = list(self.tensor_names)
         cache, on_cpu = self.options.cache, self._providers() == [_CPU]
         if cache is not None and on_cpu:  # others cannot all write what they optimized
-            self._session = self._cached(cache)
+            engine, told = f"{self.name} {ort.__version__}", self.contract.integrity
+            with kept_whole(compiled_folder(cache, self.path, engine, integrity=told)) as kept:
+                self._session = self._cached(kept / "optimized.onnx")
         else:
             self._session = self._new_session(self._session_options())
 
@@ -46,7 +49,6 @@ class OrtRuntime(Runtime):
 
     @classmethod
     def _tensors(cls, path: Path) -> Tensors:
-        disable_telemetry()
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -77,7 +79,6 @@ class OrtRuntime(Runtime):
         )
 
     def _session_options(self) -> Any:
-        disable_telemetry()
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -96,21 +97,20 @@ class OrtRuntime(Runtime):
         # Its own fallback would print, and run something else than was asked for.
         return ort.InferenceSession(model, options, providers, enable_fallback=0)
 
-    def _cached(self, cache: Path) -> Any:
+    def _cached(self, kept: Path) -> Any:
         """Open the optimized model that was kept; keep it where there is none, or a damaged one."""
         import onnxruntime as ort
 
-        folder = compiled_folder(cache, self.path, f"{self.name} {ort.__version__}")
-        kept = folder / "optimized.onnx"
         if kept.exists():
             options = self._session_options()
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             with suppress(Exception):
                 return self._new_session(options, kept)
-        with atomic_path(kept) as unfinished:
-            options = self._session_options()
+        options = self._session_options()
+        with suppress(Exception), atomic_path(kept) as unfinished:  # the disk may be full
             options.optimized_model_filepath = str(unfinished)
             return self._new_session(options)
+        return self._new_session(self._session_options())
 
     def _providers(self) -> list[str]:
         import onnxruntime as ort

@@ -1,10 +1,8 @@
 """The one call that embeds an artifact in somebody's program."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from edgeferry.artifact import Artifact, open_artifact, require_contract
 from edgeferry.closing import Closing
 from edgeferry.contract import Contract
-from edgeferry.errors import ContractError, UsageError
+from edgeferry.errors import ContractError, EngineError, UsageError
 from edgeferry.runtimes.base import Description, Execution, Runtime, RuntimeOptions
 from edgeferry.runtimes.registry import RUNTIMES, choose_runtime
 from edgeferry.runtimes.tasks import DECODERS, PLACED, DecodingOptions
@@ -115,7 +113,6 @@ class Predictor(Closing):
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._guard = nullcontext() if runtime.thread_safe else Lock()
 
     @property
     def contract(self) -> Contract:
@@ -201,12 +198,12 @@ class Predictor(Closing):
 
     def describe(self) -> Description:
         """Engine, device, threads, and the operations as they are really executed."""
-        with self._guard:
+        with self._runtime.turns:
             return self._runtime.describe()
 
     def close(self) -> None:
         """Give back what the engine holds."""
-        with self._guard:
+        with self._runtime.turns:
             self._runtime.close()
 
     def _predict_batch(self, pictures: Any, options: DecodingOptions, color: Color) -> list[Any]:
@@ -271,9 +268,19 @@ class Predictor(Closing):
         if count < size:
             blank = np.zeros((size - count, *images.shape[1:]), np.uint8)
             images = np.concatenate([images, blank])
-        with self._guard:
+        with self._runtime.turns:
             outputs = self._runtime.infer(images)
+        self._check(outputs, count)
         return {name: output[:count] for name, output in outputs.items()}
+
+    def _check(self, outputs: Mapping[str, NDArray[np.float32]], count: int) -> None:
+        for output in self.contract.outputs:
+            shape = outputs[output.name].shape
+            if shape[1:] != output.shape or shape[:1] < (count,):
+                raise EngineError(
+                    f"{self._runtime.path.name} gives {output.name} {list(shape)}, "
+                    f"not {[count, *output.shape]} as its contract says"
+                )
 
 
 def _decoding(top_k: int, least_score: float, overlap: float) -> DecodingOptions:

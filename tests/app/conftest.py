@@ -11,6 +11,7 @@ from PIL import Image
 
 from edgeferry.artifact import METADATA_NAME
 from edgeferry.contract import Contract, InputSpec, Precision, ResizeRule, SourceInfo
+from edgeferry.integrity import seal_artifact, unsealed
 
 LABELS = ("red", "green", "blue", "gray", "violet", "white")
 SIZE = 8
@@ -58,9 +59,10 @@ def write_network(contract: Contract) -> WriteNetwork:
         )
         opsets = [helper.make_opsetid("", 18)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-        own = replace(contract, precision=precision, recipe=precision)
+        own = replace(contract, precision=precision, recipe=precision, integrity=unsealed(files=1))
         helper.set_model_props(model, {METADATA_NAME: own.to_json()})
         onnx.save(model, path)
+        assert seal_artifact(path)
         return path
 
     return write

@@ -14,7 +14,7 @@ MACHINE = {"architecture": "aarch64", "processor": "Cortex-A76", "isa": ["asimdd
 
 def timings(milliseconds, spread=0.02, rounds=10):
     generator = np.random.default_rng(round(milliseconds * 1000))
-    values = milliseconds * (1 + spread * generator.standard_normal((rounds, 30)))
+    values = milliseconds * np.exp(spread * generator.standard_normal((rounds, 30)))
     return (values * 1e6).astype(int).tolist()
 
 

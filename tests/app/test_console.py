@@ -1,6 +1,7 @@
 """What a terminal shows of work under way."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -34,3 +35,16 @@ with engine_chatter(shown=False):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "edgeferry: this first\n"
+
+
+def test_a_file_whose_name_is_no_text_is_shown(write_network, matrix, tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff\xfe.onnx"
+    artifact = write_network(tmp_path / "net.onnx", "fp32", matrix)
+    artifact.rename(os.fsdecode(path))
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeferry", b"verify", path],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"??.onnx" in done.stdout

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -21,6 +22,8 @@ from device_ends.sshd import USER, OpensshServer
 
 from edgeferry.app.cli import run
 from edgeferry.app.results import results_schema
+from edgeferry.artifact import METADATA_NAME, read_contract
+from edgeferry.integrity import seal_artifact, unsealed
 
 pytest_plugins = ["device_ends.adb", "device_ends.openssh"]
 
@@ -68,7 +71,10 @@ def slowed_down(path):
         taken, softmax.input[0] = softmax.input[0], f"wide{number}"
         model.graph.node.append(helper.make_node("MatMul", [taken, name], [softmax.input[0]]))
     model.graph.node.append(softmax)
+    contract = replace(read_contract(path), integrity=unsealed(files=1))
+    helper.set_model_props(model, {METADATA_NAME: contract.to_json()})
     onnx.save(model, path)
+    assert seal_artifact(path)
     return path
 
 
@@ -219,9 +225,12 @@ def test_one_of_two_that_dies_takes_nothing_from_the_other(edge, other, artifact
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code", "says"),
+    [(signal.SIGINT, 130, "edgeferry: interrupted\n"), (signal.SIGKILL, -9, "")],
+)
 def test_a_client_that_ends_leaves_its_results_and_nothing_running(
-    edge, artifacts, tmp_path, number, code
+    edge, artifacts, tmp_path, number, code, says
 ):
     file = tmp_path / "results.json"
     asked = arguments(artifacts, "--device", "edge", "--json", file, duration="0.5")
@@ -231,7 +240,7 @@ def test_a_client_that_ends_leaves_its_results_and_nothing_running(
         client.send_signal(number)
         _, said = client.communicate(timeout=30)
     assert client.returncode == code
-    assert said == ""
+    assert said == says
     wait_until(lambda: not processes_on(edge), "the agent lives on")
     before = read(file)
     assert not before["complete"]

@@ -163,6 +163,11 @@ def test_what_cannot_be_meant_is_named(project, capfd, text, told):
     assert all(each in errors for each in [str(file), *told])
 
 
+def test_a_home_folder_of_nobody_is_a_folder(project, exported):
+    (project / "edgeferry.toml").write_text("[export]\ncalibration = '~nobody-at-all/x'")
+    assert exported("-o", "out")[1].calibration == project / "~nobody-at-all/x"
+
+
 def test_a_project_file_is_named_with_its_table(project, capfd):
     (project / "pyproject.toml").write_text("[tool.edgeferry.export]\nsed = 1")
     errors = refused(capfd, "devices", "list")
@@ -263,3 +268,11 @@ def test_results_tell_the_whole_command_line(project):
     assert run(["doctor", "--json", "other.json"]) == 0
     told = json.loads((project / "models" / "other.json").read_text())["tool"]["arguments"]
     assert told == ["doctor", "--json", "other.json"]
+
+
+def test_results_of_a_command_of_a_group_tell_it_too(project, monkeypatch):
+    monkeypatch.setenv("EDGEFERRY_CONFIG", str(project))
+    (project / "edgeferry.toml").write_text("[devices.list]\njson = 'devices.json'\n")
+    assert run(["devices", "list"]) == 0
+    told = json.loads((project / "devices.json").read_text())["tool"]["arguments"]
+    assert told == ["devices", "list", "--json", str(project / "devices.json")]

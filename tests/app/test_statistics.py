@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeferry.app.statistics import latency, ratio_of_medians, wilson_interval
+from edgeferry.app.statistics import RESAMPLES, latency, ratio_of_medians, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,23 @@ def test_interval_holds_the_true_ratio_about_as_often_as_it_says():
 def test_one_round_is_enough_for_a_ratio():
     found = ratio_of_medians([[10]], [[40]])
     assert (found.low, found.value, found.high) == (0.25, 0.25, 0.25)
+
+
+def pooled(rounds, draw):
+    return np.median(np.concatenate([rounds[number] for number in draw]))
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_interval_is_that_of_rounds_put_together_again_and_again(paired):
+    random = np.random.default_rng(5)
+    own = [random.integers(10, 50, count) for count in (3, 8, 1)]
+    other = [random.integers(10, 50, count) for count in (2, 6, 9)]
+    generator = np.random.default_rng(0)
+    draws = generator.integers(0, 3, (RESAMPLES, 3))
+    others = draws if paired else generator.integers(0, 3, (RESAMPLES, 3))
+    ratios = [
+        pooled(own, draw) / pooled(other, beside)
+        for draw, beside in zip(draws, others, strict=True)
+    ]
+    found = ratio_of_medians(own, other, paired)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(ratios, (2.5, 97.5))))

@@ -181,12 +181,16 @@ def test_mean_average_precision_of_known_cases(coco):
 
 def test_boxes_that_are_none_are_refused(coco, tmp_path):
     pytest.importorskip("pycocotools")
-    data = json.loads(coco.read_text())
+    whole = coco.read_text()
+    data = json.loads(whole)
     data["categories"][0]["name"] = "violet"
     coco.write_text(json.dumps(data))
     with pytest.raises(LabelError, match="violet"):
         read_true_boxes(coco, BOXES)
-    for content in ("[]", "{", '{"images": []}'):
+    overflowing = {**json.loads(whole), "categories": [{"id": float("inf"), "name": "red"}]}
+    lost = {**json.loads(whole), "categories": [3]}
+    texts = ("[]", "{", '{"images": []}', "[" * 100_000, json.dumps(overflowing), json.dumps(lost))
+    for content in texts:
         coco.write_text(content)
         with pytest.raises(UsageError, match="COCO"):
             read_true_boxes(coco, BOXES)

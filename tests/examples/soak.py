@@ -31,13 +31,12 @@ sys.path[:0] = [str(HERE.parent), str(EXAMPLES)]
 import numpy as np  # noqa: E402
 from device_ends.mosquitto import Listener, Mosquitto  # noqa: E402
 from frames import pictures  # noqa: E402
+from memory_watch import MOST_GROWTH, growth, judge, resident, show  # noqa: E402
 
 import edgeferry  # noqa: E402
 from edgeferry.app.answer_data import answer_rows  # noqa: E402
 
 TOPIC, TOP_K, THREADS = "soak", 3, 8
-MOST_GROWTH = 2.0
-"""MB of resident memory, after the first minute."""
 
 
 @dataclass
@@ -58,8 +57,9 @@ class Soak:
 
     def growth(self, column: int) -> float:
         """MB that a process grew by at most, after the first minute or fifth of the time."""
-        warm = [each[column] for each in self.samples if each[0] >= min(60, self.seconds / 5)]
-        return max(warm) - warm[0]
+        return growth(
+            [each[column] for each in self.samples if each[0] >= min(60, self.seconds / 5)]
+        )
 
 
 SERVICE = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "262144"}
@@ -86,7 +86,7 @@ def main() -> None:
             )
         listener.close()
         broker.kill()
-    sys.exit(not judge(soak, camera.returncode))
+    sys.exit(not judge(promises(soak, camera.returncode)))
 
 
 def read_options() -> argparse.Namespace:
@@ -184,22 +184,8 @@ def watch(soak: Soak, broker: Mosquitto, listener: Listener, node_id: int, eight
     soak.marks.append(len(listener.messages))
 
 
-def show(*cells: object) -> None:
-    """A row of the table."""
-    print(" ".join(f"{cell!s:>10}" for cell in cells), flush=True)
-
-
-def resident(pid: int) -> float:
-    """MB of memory that a process has in use; 0 where it is gone."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGESIZE") / 1e6
-
-
-def judge(soak: Soak, exit_code: int) -> bool:
-    """Print a line for each thing that was promised; tell whether all were kept."""
+def promises(soak: Soak, exit_code: int) -> dict[str, bool]:
+    """Each thing that was promised, and whether it was kept."""
     first_kill, first_start, second_kill, second_start, end = soak.marks
     growths = {name: soak.growth(column) for column, name in ((1, "node"), (2, "threads"))}
     kept = {
@@ -210,9 +196,7 @@ def judge(soak: Soak, exit_code: int) -> bool:
     kept[f"{second_kill - first_start} after the first restart"] = second_kill > first_start
     kept[f"{end - second_start} after the second"] = end > second_start
     kept[f"the node ended with {exit_code}"] = exit_code == 0
-    for text, is_kept in kept.items():
-        print("PASS" if is_kept else "FAIL", text)
-    return all(kept.values())
+    return kept
 
 
 if __name__ == "__main__":
