@@ -9,6 +9,7 @@ from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
+from edgeferry.app.reading_limits import MOST_ROUNDS
 from edgeferry.app.results import Result, results_document
 from edgeferry.app.results_check import read_results
 from edgeferry.app.statistics import Ratio, ratio_of_medians
@@ -18,8 +19,6 @@ _SAME = ("artifact", "device", "runtime", "threads", "execution", "settings")
 """What two results must have in common to be of the same thing."""
 _MACHINE = ("architecture", "processor", "isa", "board", "physical_cores")
 """Facts in which machines differ whose times must not be compared."""
-_MOST_ROUNDS = 100
-"""No benchmark has more, and an interval of very many would take minutes."""
 _WAY_OUT = "Give what --json wrote of edgeferry evaluate, benchmark or demo"
 
 Data = Mapping[str, Any]
@@ -188,7 +187,7 @@ def _latency(old: Data, new: Data) -> Ratio | None:
     if not isfinite(value):
         return None
     own, other = new.get("timings_ns"), old.get("timings_ns")
-    if not own or not other or max(len(own), len(other)) > _MOST_ROUNDS:
+    if not own or not other or max(len(own), len(other)) > MOST_ROUNDS:
         return Ratio(value, float("nan"), float("nan"))
     raw = ratio_of_medians(own, other, paired=False)
     return Ratio(value, value * raw.low / raw.value, value * raw.high / raw.value)

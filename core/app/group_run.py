@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeferry.app.latency_results import Measured, doubts, with_sustained
+from edgeferry.app.reading_limits import MOST_ROUNDS
 from edgeferry.app.results import Result
 from edgeferry.artifact import Artifact, artifact_digests, require_contract
 from edgeferry.devices.checked import machine
@@ -18,8 +19,8 @@ from edgeferry.progress import logger
 
 _log = logger(__name__)
 Facts = Mapping[str, Any]
-_MOST_ROUNDS, _MOST_TURNS, _MOST_TIMINGS = 100, 100_000, 50_000_000
-"""Turns beside others and alone, and timings of a group: what tells more takes all memory."""
+_MOST_TURNS, _MOST_TIMINGS = 100_000, 50_000_000
+"""Turns alone, and timings of a group: what tells more takes all memory."""
 
 
 @dataclass
@@ -172,7 +173,7 @@ class GroupRun:
         elif kind in ("slice", "sustaining"):
             turns = (self._turns if kind == "slice" else self._alone).setdefault(path, [])
             turns.append(self._counted(Slice.from_dict(content["slice"])))
-            if len(turns) > (_MOST_ROUNDS if kind == "slice" else _MOST_TURNS):
+            if len(turns) > (MOST_ROUNDS if kind == "slice" else _MOST_TURNS):
                 raise ValueError("more turns than any plan has")
         elif kind == "measured":
             trial, run = Trial.from_dict(content["options"]), Run.from_dict(content["run"])

@@ -10,6 +10,8 @@ from edgeferry.errors import ArtifactError
 MOST_FILES = 10_000
 MOST_KEPT = 4 << 20
 """Bytes that are held in memory: of a file's content, or of an archive's directory."""
+MOST_ROUNDS = 100
+"""Of a benchmark: none has more, and of very many an interval would take minutes."""
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
 _ALWAYS, _EXPANSION = 64 << 20, 20
