@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _log = logger(__name__)
 Execution = Literal["float32", "auto"]
-AT_ONCE = 2
-"""Inferences under way for each core, of threads that share an engine."""
 Settings = tuple[tuple[str, str], ...]
 """Settings of an engine's own, as pairs of name and value."""
 
@@ -277,12 +275,12 @@ class Runtime(Closing):
         return self.open()
 
     def _turns(self) -> AbstractContextManager[Any]:
-        """One at a time, or as many as keep the cores busy: each takes memory that is kept."""
+        """One at a time, or as many as there are cores: each takes memory that engines keep."""
         if not self.thread_safe:
             return Lock()
         if self.options.device is not None:
             return nullcontext()
-        return _turns_of(AT_ONCE * physical_cores())
+        return _turns_of(physical_cores())
 
     def _setting(self, name: str) -> str:
         """What a setting is set to."""

@@ -341,13 +341,14 @@ def test_threads_never_change_the_warning_filters_at_once(monkeypatch):
     data = encoded(Image.fromarray(noise(8, 8)))
     before = list(warnings.filters)
     meeting = threading.Barrier(2)
-    met = []
+    met, identified = [], []
     identify = Image.open
 
-    def watched(file):  # runs while the filters are changed
+    def watched(file, formats):  # runs while the filters are changed
         with contextlib.suppress(threading.BrokenBarrierError):
             met.append(meeting.wait(0.2))
-        return identify(file)
+        identified.append(identify(file, formats=formats))
+        return identified[-1]
 
     monkeypatch.setattr(Image, "open", watched)
     threads = [threading.Thread(target=to_input, args=(data, SQUASH)) for _ in range(2)]
@@ -356,6 +357,7 @@ def test_threads_never_change_the_warning_filters_at_once(monkeypatch):
     for thread in threads:
         thread.join()
     assert not met
+    assert len(identified) == 2
     assert warnings.filters == before
 
 

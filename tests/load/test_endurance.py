@@ -12,7 +12,6 @@ from threading import Barrier
 import pytest
 
 import edgeferry
-from edgeferry.runtimes.base import AT_ONCE
 from edgeferry.runtimes.ort_runtime import OrtRuntime
 from edgeferry.threads import physical_cores
 
@@ -70,10 +69,10 @@ def in_use() -> int:
     return int(facts.uordblks + facts.hblkhd)
 
 
-def test_no_more_inferences_are_under_way_than_the_cores_have_use_for(exported, monkeypatch):
+def test_no_more_inferences_are_under_way_than_there_are_cores(exported, monkeypatch):
     """Each takes memory of its own, which ONNX Runtime then keeps."""
     pytest.importorskip("onnxruntime")
-    limit = AT_ONCE * physical_cores()
+    limit = physical_cores()
     together = Barrier(limit, timeout=60)
     at_work: list[None] = []
     most: list[int] = []
