@@ -14,6 +14,7 @@ from edgeferry.operations import CONVERSIONS, kind_of, precision_of
 from edgeferry.runtimes.base import Description, Operation, Runtime
 from edgeferry.runtimes.compiled import compiled_folder, kept_whole
 from edgeferry.runtimes.layer_times import WARM_UP, LayerTime, medians
+from edgeferry.runtimes.ort_arena import share_arena
 from edgeferry.runtimes.tensors import Tensors, TensorSpec
 
 _CPU = "CPUExecutionProvider"
@@ -86,6 +87,8 @@ class OrtRuntime(Runtime):
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = _QUIET
+        if self._providers() == [_CPU]:
+            share_arena(options)
         if self._setting("spinning") == "off":
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
