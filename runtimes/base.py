@@ -275,12 +275,12 @@ class Runtime(Closing):
         return self.open()
 
     def _turns(self) -> AbstractContextManager[Any]:
-        """One at a time, or as many as there are cores: each takes memory that engines keep."""
+        """One at a time, or as many as have use: each takes memory that engines keep."""
         if not self.thread_safe:
             return Lock()
         if self.options.device is not None:
             return nullcontext()
-        return _turns_of(physical_cores())
+        return _turns_of(inferences_at_once())
 
     def _setting(self, name: str) -> str:
         """What a setting is set to."""
@@ -373,6 +373,11 @@ def _turns_of(count: int) -> AbstractContextManager[Any]:
     methods = {"__enter__": staticmethod(free.get), "__exit__": staticmethod(free.put)}
     turns: AbstractContextManager[Any] = type("Turns", (), methods)()
     return turns
+
+
+def inferences_at_once() -> int:
+    """One for each core, and one that is there when another ends: threads of Python wake late."""
+    return physical_cores() + 1
 
 
 class engine_errors:

@@ -12,8 +12,8 @@ from threading import Barrier
 import pytest
 
 import edgeferry
+from edgeferry.runtimes.base import inferences_at_once
 from edgeferry.runtimes.ort_runtime import OrtRuntime
-from edgeferry.threads import physical_cores
 
 PROGRAM = Path(__file__).with_name("endurance.py")
 CALLS, MOST_KEPT = 1000, 100_000
@@ -69,10 +69,10 @@ def in_use() -> int:
     return int(facts.uordblks + facts.hblkhd)
 
 
-def test_no_more_inferences_are_under_way_than_there_are_cores(exported, monkeypatch):
+def test_no_more_inferences_are_under_way_than_have_use(exported, monkeypatch):
     """Each takes memory of its own, which ONNX Runtime then keeps."""
     pytest.importorskip("onnxruntime")
-    limit = physical_cores()
+    limit = inferences_at_once()
     together = Barrier(limit, timeout=60)
     at_work: list[None] = []
     most: list[int] = []
