@@ -17,6 +17,7 @@ from edgeferry.runtimes.ort_runtime import OrtRuntime
 
 PROGRAM = Path(__file__).with_name("endurance.py")
 CALLS, MOST_KEPT = 1000, 100_000
+OPENED, MOST_LEFT = 20, 10_000
 FACTS = [
     "arena",
     "ordblks",
@@ -53,6 +54,19 @@ def test_calls_leave_nothing_in_use(artifact, exported):
         for _ in range(CALLS):
             predictor.predict(file)
         assert in_use() - before < MOST_KEPT
+
+
+def test_opening_and_closing_leaves_nothing_in_use(artifact, exported):
+    def ask() -> None:
+        with edgeferry.load(artifact, threads=1) as predictor:
+            predictor.predict_proba(exported.images[0])
+
+    for _ in range(OPENED):
+        ask()
+    before = in_use()
+    for _ in range(OPENED):
+        ask()
+    assert in_use() - before < OPENED * MOST_LEFT
 
 
 def in_use() -> int:
