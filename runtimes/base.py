@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -32,6 +31,7 @@ from edgeferry.progress import logger
 from edgeferry.runtimes.forks import never_free, watch
 from edgeferry.runtimes.layer_times import LayerTime
 from edgeferry.runtimes.tensors import Tensors
+from edgeferry.runtimes.turns import inferences_at_once, turns_of
 from edgeferry.threads import physical_cores
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ class Runtime(Closing):
             return Lock()
         if self.options.device is not None:
             return nullcontext()
-        return _turns_of(inferences_at_once())
+        return turns_of(inferences_at_once())
 
     def _setting(self, name: str) -> str:
         """What a setting is set to."""
@@ -360,24 +360,6 @@ class Runtime(Closing):
     def _profile_layers(self, images: NDArray[Any], runs: int) -> tuple[LayerTime, ...]:
         """What ``profile`` gives; for engines that name a ``profiler``."""
         raise NotImplementedError
-
-
-def _turns_of(count: int) -> AbstractContextManager[Any]:
-    """A semaphore that is entered and left by C alone: no error of a signal's handler loses a turn.
-
-    ``with`` calls the methods of a queue, which holds an item for each turn that is free.
-    """
-    free: SimpleQueue[Any] = SimpleQueue()
-    for _ in range(count):
-        free.put(None)
-    methods = {"__enter__": staticmethod(free.get), "__exit__": staticmethod(free.put)}
-    turns: AbstractContextManager[Any] = type("Turns", (), methods)()
-    return turns
-
-
-def inferences_at_once() -> int:
-    """One for each core, and one that is there when another ends: threads of Python wake late."""
-    return physical_cores() + 1
 
 
 class engine_errors:

@@ -33,8 +33,8 @@ class OrtRuntime(Runtime):
         import onnxruntime as ort
 
         self._names = list(self.tensor_names)
-        cache, on_cpu = self.options.cache, self._providers() == [_CPU]
-        if cache is not None and on_cpu:  # others cannot all write what they optimized
+        cache = self.options.cache
+        if cache is not None and self._is_on_cpu():  # others cannot all write what they optimized
             engine, told = f"{self.name} {ort.__version__}", self.contract.integrity
             with kept_whole(compiled_folder(cache, self.path, engine, integrity=told)) as kept:
                 self._session = self._cached(kept / "optimized.onnx")
@@ -87,7 +87,7 @@ class OrtRuntime(Runtime):
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = _QUIET
-        if self._providers() == [_CPU]:
+        if self._is_on_cpu():
             share_arena(options)
         if self._setting("spinning") == "off":
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -114,6 +114,9 @@ class OrtRuntime(Runtime):
             options.optimized_model_filepath = str(unfinished)
             return self._new_session(options)
         return self._new_session(self._session_options())
+
+    def _is_on_cpu(self) -> bool:
+        return self._providers() == [_CPU]
 
     def _providers(self) -> list[str]:
         import onnxruntime as ort

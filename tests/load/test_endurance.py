@@ -12,8 +12,8 @@ from threading import Barrier
 import pytest
 
 import edgeferry
-from edgeferry.runtimes.base import inferences_at_once
 from edgeferry.runtimes.ort_runtime import OrtRuntime
+from edgeferry.runtimes.turns import inferences_at_once
 
 PROGRAM = Path(__file__).with_name("endurance.py")
 CALLS, MOST_KEPT = 1000, 100_000
